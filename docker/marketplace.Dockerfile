@@ -1,0 +1,29 @@
+# docker build . -f docker/marketplace.Dockerfile -t marketplace
+ARG PYTHON_IMAGE=python:3.13-slim
+
+# The same steps as in the other Dockerfile, so the two images share this stage.
+FROM ${PYTHON_IMAGE} AS stubs
+LABEL microservices-workshop="image"
+WORKDIR /stubs
+COPY protobufs/requirements.txt .
+RUN pip install --no-cache-dir --root-user-action=ignore -r requirements.txt
+COPY protobufs/recommendations.proto .
+RUN python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. recommendations.proto
+
+FROM ${PYTHON_IMAGE} AS packages
+LABEL microservices-workshop="image"
+COPY services/marketplace/requirements.txt .
+RUN python -m venv --without-pip /venv && \
+    pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
+
+FROM ${PYTHON_IMAGE}
+LABEL microservices-workshop="image"
+WORKDIR /service
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
+CMD ["gunicorn"]
+COPY --from=packages /venv /venv
+COPY --from=stubs /stubs/recommendations_pb2.py /stubs/recommendations_pb2_grpc.py ./
+COPY services/marketplace ./

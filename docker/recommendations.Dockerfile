@@ -1,0 +1,33 @@
+# docker build . -f docker/recommendations.Dockerfile -t recommendations
+ARG PYTHON_IMAGE=python:3.13-slim
+
+# The compiler of the contract and its 20 MB stay behind in this stage.
+FROM ${PYTHON_IMAGE} AS stubs
+LABEL microservices-workshop="image"
+WORKDIR /stubs
+COPY protobufs/requirements.txt .
+RUN pip install --no-cache-dir --root-user-action=ignore -r requirements.txt
+COPY protobufs/recommendations.proto .
+RUN python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. recommendations.proto
+
+# A virtual environment without pip: only what runs.
+FROM ${PYTHON_IMAGE} AS packages
+LABEL microservices-workshop="image"
+COPY services/recommendations/requirements.txt .
+RUN python -m venv --without-pip /venv && \
+    pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
+
+FROM ${PYTHON_IMAGE}
+LABEL microservices-workshop="image"
+WORKDIR /service
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# A number, because Kubernetes cannot tell whether a name is root.
+USER 10001:10001
+EXPOSE 50051
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
+# The exec form: Python itself is process 1 and gets the stop signal.
+CMD ["python", "recommendations.py"]
+COPY --from=packages /venv /venv
+COPY --from=stubs /stubs/recommendations_pb2.py /stubs/recommendations_pb2_grpc.py ./
+# Last, because it changes most: only this step runs again.
+COPY services/recommendations ./

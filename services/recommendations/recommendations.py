@@ -1,0 +1,110 @@
+"""The Recommendations service: picks books, speaks gRPC.
+
+Start it with `python recommendations.py`. It listens on `PORT` (50051), answers the
+standard health checks and reflection, and on SIGTERM or Ctrl-C finishes the calls in
+flight before it leaves with exit code 0.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+import recommendations_pb2 as pb
+import recommendations_pb2_grpc as pb_grpc
+from catalogue import Catalogue
+from interceptors import RequestLog
+from logs import log_to_stdout
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Recommendations"].full_name
+GRACE_SECONDS = 5.0  # How long calls in flight may still take once we are asked to stop.
+
+log = logging.getLogger("recommendations")
+
+
+class RecommendationsServicer(pb_grpc.RecommendationsServicer):
+    """Answer the calls of the contract.
+
+    Args:
+        catalogue: where the books come from.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def Recommend(
+        self, request: pb.RecommendationRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RecommendationResponse:
+        """Pick books for a user; recommendations.proto lists the errors."""
+        if request.max_results < 1:
+            message = f"max_results is {request.max_results}; ask for at least 1 book"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
+        try:
+            books = self._catalogue.pick(request.user_id, request.category, request.max_results)
+        except LookupError as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+        found = [pb.BookRecommendation(id=book.id, title=book.title) for book in books]
+        return pb.RecommendationResponse(recommendations=found)
+
+
+async def create_server(address: str) -> tuple[grpc.aio.Server, int, health.aio.HealthServicer]:
+    """Make a server that is ready to start.
+
+    Args:
+        address: `host:port` to listen on; port 0 lets the system choose.
+
+    Returns:
+        The server, the port that it is bound to, and its health, which says SERVING.
+
+    Raises:
+        RuntimeError: the address cannot be bound, mostly because another process has the port.
+    """
+    # With SO_REUSEPORT a second server on this port would not fail but take half of the calls.
+    options = [("grpc.so_reuseport", 0)]
+    server = grpc.aio.server(interceptors=[RequestLog(SERVICE, log)], options=options)
+    servicer = RecommendationsServicer(Catalogue.load(dict(pb.BookCategory.items())))
+    pb_grpc.add_RecommendationsServicer_to_server(servicer, server)
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    for name in (SERVICE, health.OVERALL_HEALTH):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    return server, server.add_insecure_port(address), checks
+
+
+async def serve(address: str) -> None:
+    """Serve until SIGTERM or Ctrl-C; then turn health off, finish the calls in flight and return."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # signal.signal works on Windows too, where loop.add_signal_handler does not exist.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    server, port, checks = await create_server(address)
+    await server.start()
+    log.info("listening", extra={"fields": {"port": port}})
+    await stop.wait()
+    log.info("stopping")
+    await checks.enter_graceful_shutdown()
+    await server.stop(GRACE_SECONDS)
+    log.info("stopped")
+
+
+def main() -> None:
+    """Serve on `PORT`; a port that cannot be had ends the process with code 1 and one sentence."""
+    log_to_stdout()
+    port = os.environ.get("PORT", "50051")
+    try:
+        asyncio.run(serve(f"[::]:{port}"))
+    except RuntimeError:
+        log.error(f"cannot listen on port {port}: stop the process that has it, or set PORT")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

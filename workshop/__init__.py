@@ -1,0 +1,1 @@
+"""What the notebooks import: everything that a lesson needs and does not teach."""

@@ -1,0 +1,116 @@
+"""The images' base: the official Python image, or a stand-in where no registry can be reached."""
+
+import os
+import shutil
+import ssl
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound
+
+from workshop.cleanup import LABEL
+
+OFFICIAL = "python:3.13-slim"
+STAND_IN = "workshop-python:3.13"  # A name of its own: nobody shall take it for the official image.
+SUITE = "trixie"  # The Debian release whose Python is 3.13.
+
+PIP_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_DEFAULT_TIMEOUT")
+PROXY_SETTINGS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+
+class NoBaseImage(RuntimeError):
+    """There is no base image, and this machine cannot get or make one; the message says what to do."""
+
+
+def ensure(client: DockerClient, say: Callable[[str], None] = print) -> str:
+    """Make sure that a base image is on the engine, and return its name for `PYTHON_IMAGE`.
+
+    It is the image that the environment's `PYTHON_IMAGE` names, or the official one, pulled where
+    need be. Where no registry answers, it is a stand-in made from Debian's packages.
+
+    Args:
+        client: the engine.
+        say: where one line about it goes.
+
+    Raises:
+        NoBaseImage: there is none to be had; the message lists the ways out.
+    """
+    wanted = os.environ.get("PYTHON_IMAGE", OFFICIAL)
+    for name in (wanted, STAND_IN):
+        if _has(client, name):
+            say(f"Base image: {name}, already here.")
+            return name
+    try:
+        say(f"Base image: pulling {wanted} …")
+        client.images.pull(wanted)
+        return wanted
+    except (APIError, ImageNotFound) as error:
+        say(f"Base image: {wanted} cannot be pulled ({error.explanation}).")
+    say(f"Base image: making the stand-in {STAND_IN} from Debian's packages; this takes a minute.")
+    make_stand_in(client)
+    return STAND_IN
+
+
+def make_stand_in(client: DockerClient) -> None:
+    """Make an image with Debian's Python 3.13 that knows this machine's CA bundle and pip settings.
+
+    Raises:
+        NoBaseImage: this machine lacks debootstrap or the right to use it.
+    """
+    if not shutil.which("debootstrap") or os.geteuid() != 0:
+        raise NoBaseImage(
+            f"Without a registry, the base image must come from somewhere else. Choose one:\n"
+            f"  - on a machine that has it: docker save {OFFICIAL} -o python.tar; here: docker load -i python.tar\n"
+            f"  - name a mirror's image: export PYTHON_IMAGE=mirror.example/python:3.13-slim\n"
+            f"  - on Debian or Ubuntu: sudo apt-get install debootstrap, then as root: workshop base"
+        )
+    with tempfile.TemporaryDirectory(prefix="workshop-base-") as folder:
+        root = Path(folder) / "root"
+        _run(
+            "debootstrap", "--variant=minbase", "--include=ca-certificates,python3,python3-pip,python3-venv",
+            SUITE, str(root),
+        )  # fmt: skip
+        _adapt(root)
+        archive = Path(folder) / "root.tar"
+        _run("tar", "-C", str(root), "-cf", str(archive), ".")
+        changes = [f"ENV {name}={value}" for name, value in _environment().items()]
+        changes += ['CMD ["python3"]', f"LABEL {LABEL}=base"]
+        repository, tag = STAND_IN.split(":")
+        client.api.import_image_from_file(str(archive), repository, tag, changes=changes)
+
+
+def _has(client: DockerClient, name: str) -> bool:
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _run(*command: str) -> None:
+    finished = subprocess.run(command, capture_output=True, text=True)
+    if finished.returncode != 0:
+        last_lines = "\n".join((finished.stdout + finished.stderr).splitlines()[-5:])
+        raise NoBaseImage(f"{command[0]} failed with code {finished.returncode}:\n{last_lines}")
+
+
+def _adapt(root: Path) -> None:
+    """Make Debian's Python behave like the official image's, and trust what this machine trusts."""
+    for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
+        marker.unlink()
+    (root / "usr/bin/python").symlink_to("python3")
+    bundle = os.environ.get("PIP_CERT") or ssl.get_default_verify_paths().cafile
+    if bundle and Path(bundle).exists():
+        shutil.copyfile(bundle, root / "etc/ssl/certs/ca-certificates.crt")
+    for waste in (*root.glob("var/cache/apt/archives/*.deb"), *root.glob("var/lib/apt/lists/*_*")):
+        waste.unlink()
+
+
+def _environment() -> dict[str, str]:
+    """This machine's proxy and pip settings, but those that name a path of this machine only."""
+    settings = {name: os.environ[name] for name in PIP_SETTINGS + PROXY_SETTINGS if name in os.environ}
+    settings = {name: value for name, value in settings.items() if "file:" not in value}
+    return {"PIP_CERT": "/etc/ssl/certs/ca-certificates.crt", **settings}

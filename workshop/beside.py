@@ -1,0 +1,205 @@
+"""Run a service as a process beside the notebook.
+
+ServiceError
+  NotReady              it did not answer in time, or exited first; the message has its last log lines
+workshop.ports.PortTaken  somebody else has the port
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from workshop import ports
+from workshop.repository import ROOT, SERVICES, WORK
+
+READY_SECONDS = 20.0
+STOP_SECONDS = 8.0
+LOG_LINES = 12
+
+
+class NotReady(RuntimeError):
+    """A service exited early or was too slow; the message says which and shows its last log lines."""
+
+
+class Service:
+    """A service that runs as a process beside the notebook.
+
+    It is stopped by `stop()`, at the end of a `with` block, or together with the kernel.
+
+    Attributes:
+        name: what it was started as.
+        port: the port that it listens on.
+        pid: its process id.
+        log_file: where its output goes.
+    """
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", port: int, log_file: Path) -> None:
+        self.name = name
+        self.port = port
+        self.pid = process.pid
+        self.log_file = log_file
+        self._process = process
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative after a signal, as in `subprocess`."""
+        return self._process.poll()
+
+    @property
+    def is_running(self) -> bool:
+        return self.exit_code is None
+
+    def log(self, lines: int = LOG_LINES) -> str:
+        """The last lines of its output."""
+        text = self.log_file.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def stop(self) -> int:
+        """Ask it to stop, as `docker stop` does: SIGTERM, and SIGKILL where that does not help.
+
+        Returns:
+            Its exit code.
+        """
+        if self.is_running:
+            self._process.terminate()
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+        finally:
+            _running.pop(self.name, None)
+
+    def kill(self) -> int:
+        """Kill it with no chance to finish anything (SIGKILL), and return its exit code."""
+        self._process.kill()
+        return self._process.wait()
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else f"exited with {self.exit_code}"
+        return f"<{self.name}: {state}, process {self.pid}, port {self.port}>"
+
+
+_running: dict[str, Service] = {}
+
+
+def run_recommendations(
+    port: int | None = None, folder: Path | str | None = None, name: str = "recommendations"
+) -> Service:
+    """Run `python recommendations.py` and wait until it listens.
+
+    Args:
+        port: where it listens; by default 50051, or the next free port where that is taken.
+        folder: the service's folder; give your own copy to run that one.
+        name: what to call it; a second service of this name replaces the first.
+
+    Raises:
+        PortTaken: the port that you asked for is somebody else's.
+        NotReady: it exited, or was too slow.
+    """
+    command = ["recommendations.py"]
+    return _run(name, command, port, 50051, Path(folder or SERVICES / "recommendations"), {})
+
+
+def run_marketplace(
+    recommendations_port: int = 50051,
+    port: int | None = None,
+    folder: Path | str | None = None,
+    name: str = "marketplace",
+) -> Service:
+    """Run `flask run` with the Marketplace and wait until it listens.
+
+    Args:
+        recommendations_port: where Recommendations listens.
+        port: where the page is served; by default 5000, or the next free port where that is taken.
+        folder: the service's folder; give your own copy to run that one.
+        name: what to call it; a second service of this name replaces the first.
+
+    Raises:
+        PortTaken: the port that you asked for is somebody else's.
+        NotReady: it exited, or was too slow.
+    """
+    environment = {
+        "FLASK_APP": "marketplace.py",
+        "RECOMMENDATIONS_HOST": "localhost",
+        "RECOMMENDATIONS_PORT": str(recommendations_port),
+    }
+    command = ["-m", "flask", "run", "--port", "{port}"]
+    return _run(name, command, port, 5000, Path(folder or SERVICES / "marketplace"), environment)
+
+
+def _run(
+    name: str,
+    command: list[str],
+    port: int | None,
+    usual_port: int,
+    folder: Path,
+    environment: dict[str, str],
+) -> Service:
+    if name in _running:
+        _running[name].stop()
+    port = _choose_port(port, usual_port)
+    log_file = WORK / "logs" / f"{name}.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workshop.lifeline", *(part.format(port=port) for part in command)],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PYTHONUNBUFFERED": "1",
+                "PORT": str(port),
+                **environment,
+            },
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(name, process, port, log_file)
+    _running[name] = service
+    _wait_until_it_listens(service)
+    return service
+
+
+def _choose_port(port: int | None, usual_port: int) -> int:
+    if port is None:
+        return ports.next_free(usual_port)
+    if not ports.is_free(port):
+        raise ports.PortTaken(
+            f"Port {port} is taken by {ports.owner(port)}. Stop that, or ask for another: port={ports.next_free(port)}."
+        )
+    return port
+
+
+def _wait_until_it_listens(service: Service) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if not service.is_running:
+            raise NotReady(_story(service, f"exited with code {service.exit_code} before it was ready"))
+        try:
+            socket.create_connection(("localhost", service.port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    service.stop()
+    raise NotReady(_story(service, f"did not listen on port {service.port} within {READY_SECONDS:.0f} s"))
+
+
+def _story(service: Service, what: str) -> str:
+    return f"The service “{service.name}” {what}. Its last lines ({service.log_file}):\n{service.log()}"
+
+
+@atexit.register
+def _stop_all() -> None:
+    for service in list(_running.values()):
+        service.stop()

@@ -1,0 +1,75 @@
+"""Tell what the workshop made from what was there before, and remove only the former."""
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound, NotFound
+
+LABEL = "microservices-workshop"
+LABELS = {LABEL: "lesson"}  # Goes on every container, network and image that a lesson makes.
+
+NAMES = ("recommendations", "marketplace")
+NETWORK = "microservices"
+
+_OURS = {"label": LABEL}
+
+
+class NameTaken(RuntimeError):
+    """A name that the lessons use belongs to something that the workshop did not make."""
+
+
+def start_over(client: DockerClient) -> None:
+    """Remove the containers and networks that an earlier run left, so that this one can make them.
+
+    Raises:
+        NameTaken: a container or network of the learner's own has a name that the lessons need.
+    """
+    for container in client.containers.list(all=True, filters=_OURS, ignore_removed=True):
+        _gone(container.remove, force=True, v=True)
+    for network in client.networks.list(filters=_OURS):
+        _gone(network.remove)
+    _refuse_strangers(client)
+
+
+def remove_everything(client: DockerClient) -> None:
+    """Remove every container, network and image that carries the workshop's label."""
+    for container in client.containers.list(all=True, filters=_OURS, ignore_removed=True):
+        _gone(container.remove, force=True, v=True)
+    for network in client.networks.list(filters=_OURS):
+        _gone(network.remove)
+    remove_images(client)
+
+
+def remove_images(client: DockerClient) -> None:
+    """Remove the workshop's images, and what the builder kept of them."""
+    # Removing an image takes its untagged parents along, so what was listed may be gone by its turn.
+    for image in client.images.list(filters=_OURS) + client.images.list(all=True, filters=_OURS):
+        _gone(client.images.remove, image.id, force=True)
+
+
+def _gone(remove, *args, **options) -> None:  # type: ignore[no-untyped-def]
+    """Call `remove`; that something else removed it first is fine."""
+    try:
+        remove(*args, **options)
+    except (NotFound, ImageNotFound):
+        pass
+    except APIError as error:
+        # 409: a removal of the same thing is under way, or an image is a parent of one still listed.
+        if error.status_code != 409:
+            raise
+
+
+def _refuse_strangers(client: DockerClient) -> None:
+    strangers = [
+        f"container “{container.name}”: docker rename {container.name} my-{container.name}"
+        for container in client.containers.list(all=True, ignore_removed=True)
+        if container.name in NAMES
+    ]
+    strangers += [
+        f"network “{network.name}”: docker network rm {network.name}"
+        for network in client.networks.list(names=[NETWORK])
+        if network.name == NETWORK
+    ]
+    if strangers:
+        raise NameTaken(
+            "The lessons need names that things of your own have; the workshop leaves those alone.\n"
+            "Rename or remove them, then run this cell again:\n  - " + "\n  - ".join(strangers)
+        )

@@ -1,0 +1,150 @@
+"""Find a Docker Engine, whichever way this machine offers one.
+
+EngineNotFound          nobody answered; the message lists every place and what to do
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker import DockerClient
+from docker.context import ContextAPI
+from docker.errors import DockerException
+
+REQUEST_SECONDS = 600  # A silent `RUN pip install` on slow Wi-Fi may take minutes between two lines.
+PROBE_SECONDS = 10
+
+
+class EngineNotFound(RuntimeError):
+    """No engine answered. The message names every place that was tried and the remedy."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place where an engine may listen.
+
+    Attributes:
+        name: what people call it.
+        address: the URL that is tried.
+        open: makes a client for it, not yet connected.
+        socket: the file that must exist; None where the address is no socket.
+    """
+
+    name: str
+    address: str
+    open: Callable[[], DockerClient]
+    socket: Path | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})"
+
+
+def connect(say: Callable[[str], None] = print) -> DockerClient:
+    """Connect to the first engine that answers, and say in one line which one and why.
+
+    The places are, in this order: `DOCKER_HOST`, the current Docker context, the default socket,
+    a rootless Docker, Podman. A `DOCKER_HOST` or a context that somebody chose is binding, as it is
+    for the docker command: containers must not appear on an engine that nobody asked for.
+
+    Args:
+        say: where the line goes.
+
+    Returns:
+        A plain client of the Docker SDK for Python.
+
+    Raises:
+        EngineNotFound: nobody answers.
+    """
+    failures = []
+    for place in places():
+        client, failure = _try(place)
+        if client:
+            say(f"Engine: {describe(client)}, found through {place}.")
+            return client
+        failures.append((place, failure))
+    raise EngineNotFound(_explain(failures))
+
+
+def describe(client: DockerClient) -> str:
+    """Name an engine, e.g. `Docker Engine 28.2 (API 1.50, linux/amd64)`."""
+    version = client.version()
+    names = [component["Name"] for component in version.get("Components", [])]
+    name = "Podman" if any("Podman" in n for n in names) else "Docker Engine"
+    return f"{name} {version['Version']} (API {version['ApiVersion']}, {version['Os']}/{version['Arch']})"
+
+
+def places() -> Iterator[Place]:
+    """Yield where an engine may be, most explicit choice first."""
+    if host := os.environ.get("DOCKER_HOST"):
+        yield Place("DOCKER_HOST", host, lambda: docker.from_env(timeout=PROBE_SECONDS), _socket(host))
+        return
+    context = ContextAPI.get_current_context()
+    if context and context.Name != "default":
+        yield Place(
+            f"the Docker context “{context.Name}”",
+            context.Host,
+            lambda: DockerClient(context.Host, tls=context.TLSConfig or False, timeout=PROBE_SECONDS),
+            _socket(context.Host),
+        )
+        return
+    for name, address in _well_known():
+        yield Place(
+            name, address, lambda url=address: DockerClient(url, timeout=PROBE_SECONDS), _socket(address)
+        )
+    # The embedded engine joins here, as the last place.
+
+
+def _well_known() -> Iterator[tuple[str, str]]:
+    if sys.platform == "win32":
+        yield "Docker Desktop", "npipe:////./pipe/docker_engine"
+        return
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    yield "the default socket", "unix:///var/run/docker.sock"
+    yield "Docker Desktop", f"unix://{Path.home()}/.docker/run/docker.sock"
+    yield "rootless Docker", f"unix://{runtime}/docker.sock"
+    yield "rootless Podman", f"unix://{runtime}/podman/podman.sock"
+    yield "Podman", "unix:///run/podman/podman.sock"
+
+
+def _socket(address: str) -> Path | None:
+    return Path(address.removeprefix("unix://")) if address.startswith("unix://") else None
+
+
+def _try(place: Place) -> tuple[DockerClient | None, str]:
+    """Connect to one place: a client, or the reason in words why there is none."""
+    try:
+        if place.socket and not place.socket.exists():
+            return None, "there is no such socket"
+        client = place.open()
+        client.ping()
+    except (DockerException, OSError) as error:
+        return None, _reason(error)
+    client.api.timeout = REQUEST_SECONDS
+    return client, ""
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "Permission denied" in text:
+        return "permission denied"
+    if "Connection refused" in text:
+        return "the socket is there, but no engine listens; it is stopped"
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _explain(failures: list[tuple[Place, str]]) -> str:
+    """One sentence on what happened, the places tried, and the remedy that fits."""
+    tried = "\n".join(f"  - {place}: {reason}" for place, reason in failures)
+    reasons = [reason for _, reason in failures]
+    if "permission denied" in reasons:
+        remedy = "Let your user in: `sudo usermod -aG docker $USER`, then log out and in again."
+    elif any("stopped" in reason for reason in reasons):
+        remedy = "Start it: open Docker Desktop, or run `sudo systemctl start docker`."
+    elif len(failures) == 1:
+        remedy = "Start that engine, or choose another: `unset DOCKER_HOST`, or `docker context use default`."
+    else:
+        remedy = "Install one (Docker Desktop, or `sudo apt-get install docker.io`) and start it."
+    return f"No Docker Engine answered. {remedy}\nTried:\n{tried}"

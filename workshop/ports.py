@@ -1,0 +1,67 @@
+"""Ask for host ports politely: take the usual one where it is free, else the next."""
+
+import errno
+import socket
+from collections.abc import Iterator
+
+import psutil
+
+ATTEMPTS = 100
+
+
+class PortTaken(RuntimeError):
+    """Somebody else listens on a port that was asked for."""
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on this port, on any of this machine's addresses."""
+    return all(_can_bind(family, address, port) for family, address in _wildcards())
+
+
+def next_free(port: int) -> int:
+    """The first free port, starting at `port`.
+
+    Raises:
+        PortTaken: none of the hundred ports from there is free.
+    """
+    for candidate in range(port, port + ATTEMPTS):
+        if is_free(candidate):
+            return candidate
+    raise PortTaken(
+        f"no port from {port} to {port + ATTEMPTS - 1} is free; stop something that listens there"
+    )
+
+
+def owner(port: int) -> str:
+    """Who listens on the port, e.g. `python3 (process 4711)`; `another process` where we may not know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        pass
+    return "another process"
+
+
+def _wildcards() -> Iterator[tuple[socket.AddressFamily, str]]:
+    yield socket.AF_INET, "0.0.0.0"
+    yield socket.AF_INET, "127.0.0.1"  # macOS lets a wildcard listener and this one coexist.
+    if socket.has_ipv6:
+        yield socket.AF_INET6, "::"
+
+
+def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if hasattr(socket, "SO_REUSEADDR"):
+            # Like servers do: the last connections of an earlier one do not count as taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError as error:
+            return family == socket.AF_INET6 and not _is_in_use(error)
+    return True
+
+
+def _is_in_use(error: OSError) -> bool:
+    return error.errno in (errno.EADDRINUSE, errno.EACCES)
