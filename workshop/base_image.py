@@ -63,7 +63,7 @@ def make_stand_in(client: DockerClient) -> None:
     if not shutil.which("debootstrap") or os.geteuid() != 0:
         raise NoBaseImage(
             f"Without a registry, the base image must come from somewhere else. Choose one:\n"
-            f"  - on a machine that has it: docker save {OFFICIAL} -o python.tar; here: docker load -i python.tar\n"
+            f"  - where it is: docker save {OFFICIAL} -o python.tar; then here: docker load -i python.tar\n"
             f"  - name a mirror's image: export PYTHON_IMAGE=mirror.example/python:3.13-slim\n"
             f"  - on Debian or Ubuntu: sudo apt-get install debootstrap, then as root: workshop base"
         )

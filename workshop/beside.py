@@ -176,7 +176,8 @@ def _choose_port(port: int | None, usual_port: int) -> int:
         return ports.next_free(usual_port)
     if not ports.is_free(port):
         raise ports.PortTaken(
-            f"Port {port} is taken by {ports.owner(port)}. Stop that, or ask for another: port={ports.next_free(port)}."
+            f"Port {port} is taken by {ports.owner(port)}. "
+            f"Stop that, or ask for another: port={ports.next_free(port)}."
         )
     return port
 

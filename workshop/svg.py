@@ -61,7 +61,8 @@ def words(
     """One line of text; `y` is its baseline, `anchor` one of start, middle, end."""
     weight = ' font-weight="600"' if bold else ""
     opacity = ' opacity=".7"' if faint else ""
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}"{weight}{opacity}>{escape(text)}</text>'
+    place = f'x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}"'
+    return f"<text {place}{weight}{opacity}>{escape(text)}</text>"
 
 
 def arrow(x1: float, y1: float, x2: float, y2: float, dashed: bool = False, broken: bool = False) -> str:
