@@ -12,6 +12,7 @@ RUN python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. recommen
 
 FROM ${PYTHON_IMAGE} AS packages
 LABEL microservices-workshop="image"
+WORKDIR /packages
 COPY services/marketplace/requirements.txt .
 RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
@@ -22,7 +23,7 @@ WORKDIR /service
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 EXPOSE 5000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
 CMD ["gunicorn"]
 COPY --from=packages /venv /venv
 COPY --from=stubs /stubs/recommendations_pb2.py /stubs/recommendations_pb2_grpc.py ./

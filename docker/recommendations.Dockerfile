@@ -13,6 +13,7 @@ RUN python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. recommen
 # A virtual environment without pip: only what runs.
 FROM ${PYTHON_IMAGE} AS packages
 LABEL microservices-workshop="image"
+WORKDIR /packages
 COPY services/recommendations/requirements.txt .
 RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
@@ -24,7 +25,7 @@ ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 # A number, because Kubernetes cannot tell whether a name is root.
 USER 10001:10001
 EXPOSE 50051
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
 # The exec form: Python itself is process 1 and gets the stop signal.
 CMD ["python", "recommendations.py"]
 COPY --from=packages /venv /venv

@@ -9,7 +9,7 @@ LABELS = {LABEL: "lesson"}  # Goes on every container, network and image that a 
 NAMES = ("recommendations", "marketplace")
 NETWORK = "microservices"
 
-_OURS = {"label": LABEL}
+_OURS: dict[str, str | list[str] | bool] = {"label": LABEL}
 
 
 class NameTaken(RuntimeError):

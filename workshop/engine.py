@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 from docker import DockerClient
 from docker.context import ContextAPI
 from docker.errors import DockerException
+from docker.tls import TLSConfig
+from docker.utils import kwargs_from_env
 
 REQUEST_SECONDS = 600  # A silent `RUN pip install` on slow Wi-Fi may take minutes between two lines.
 PROBE_SECONDS = 10
@@ -28,15 +29,19 @@ class Place:
 
     Attributes:
         name: what people call it.
-        address: the URL that is tried.
-        open: makes a client for it, not yet connected.
-        socket: the file that must exist; None where the address is no socket.
+        address: its URL, e.g. `unix:///var/run/docker.sock`.
+        tls: the certificates for it, or False.
     """
 
     name: str
     address: str
-    open: Callable[[], DockerClient]
-    socket: Path | None = None
+    tls: TLSConfig | bool = False
+
+    @property
+    def socket(self) -> Path | None:
+        """The file that must exist; None where the address is no socket."""
+        is_socket = self.address.startswith("unix://")
+        return Path(self.address.removeprefix("unix://")) if is_socket else None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address})"
@@ -78,39 +83,28 @@ def describe(client: DockerClient) -> str:
 
 def places() -> Iterator[Place]:
     """Yield where an engine may be, most explicit choice first."""
-    if host := os.environ.get("DOCKER_HOST"):
-        yield Place("DOCKER_HOST", host, lambda: docker.from_env(timeout=PROBE_SECONDS), _socket(host))
+    if os.environ.get("DOCKER_HOST"):
+        chosen = kwargs_from_env()
+        yield Place("DOCKER_HOST", chosen["base_url"], chosen.get("tls", False))
         return
     context = ContextAPI.get_current_context()
     if context and context.Name != "default":
-        yield Place(
-            f"the Docker context “{context.Name}”",
-            context.Host,
-            lambda: DockerClient(context.Host, tls=context.TLSConfig or False, timeout=PROBE_SECONDS),
-            _socket(context.Host),
-        )
+        yield Place(f"the Docker context “{context.Name}”", context.Host or "", context.TLSConfig or False)
         return
-    for name, address in _well_known():
-        yield Place(
-            name, address, lambda url=address: DockerClient(url, timeout=PROBE_SECONDS), _socket(address)
-        )
+    yield from _well_known()
     # The embedded engine joins here, as the last place.
 
 
-def _well_known() -> Iterator[tuple[str, str]]:
+def _well_known() -> Iterator[Place]:
     if sys.platform == "win32":
-        yield "Docker Desktop", "npipe:////./pipe/docker_engine"
+        yield Place("Docker Desktop", "npipe:////./pipe/docker_engine")
         return
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    yield "the default socket", "unix:///var/run/docker.sock"
-    yield "Docker Desktop", f"unix://{Path.home()}/.docker/run/docker.sock"
-    yield "rootless Docker", f"unix://{runtime}/docker.sock"
-    yield "rootless Podman", f"unix://{runtime}/podman/podman.sock"
-    yield "Podman", "unix:///run/podman/podman.sock"
-
-
-def _socket(address: str) -> Path | None:
-    return Path(address.removeprefix("unix://")) if address.startswith("unix://") else None
+    yield Place("the default socket", "unix:///var/run/docker.sock")
+    yield Place("Docker Desktop", f"unix://{Path.home()}/.docker/run/docker.sock")
+    yield Place("rootless Docker", f"unix://{runtime}/docker.sock")
+    yield Place("rootless Podman", f"unix://{runtime}/podman/podman.sock")
+    yield Place("Podman", "unix:///run/podman/podman.sock")
 
 
 def _try(place: Place) -> tuple[DockerClient | None, str]:
@@ -118,7 +112,7 @@ def _try(place: Place) -> tuple[DockerClient | None, str]:
     try:
         if place.socket and not place.socket.exists():
             return None, "there is no such socket"
-        client = place.open()
+        client = DockerClient(place.address, tls=place.tls, timeout=PROBE_SECONDS)
         client.ping()
     except (DockerException, OSError) as error:
         return None, _reason(error)
@@ -131,7 +125,7 @@ def _reason(error: Exception) -> str:
     if "Permission denied" in text:
         return "permission denied"
     if "Connection refused" in text:
-        return "the socket is there, but no engine listens; it is stopped"
+        return "connection refused: no engine listens there"
     return text.splitlines()[0] if text else type(error).__name__
 
 
@@ -141,10 +135,10 @@ def _explain(failures: list[tuple[Place, str]]) -> str:
     reasons = [reason for _, reason in failures]
     if "permission denied" in reasons:
         remedy = "Let your user in: `sudo usermod -aG docker $USER`, then log out and in again."
-    elif any("stopped" in reason for reason in reasons):
-        remedy = "Start it: open Docker Desktop, or run `sudo systemctl start docker`."
     elif len(failures) == 1:
         remedy = "Start that engine, or choose another: `unset DOCKER_HOST`, or `docker context use default`."
+    elif any("refused" in reason for reason in reasons):
+        remedy = "Start it: open Docker Desktop, or run `sudo systemctl start docker`."
     else:
         remedy = "Install one (Docker Desktop, or `sudo apt-get install docker.io`) and start it."
     return f"No Docker Engine answered. {remedy}\nTried:\n{tried}"

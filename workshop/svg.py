@@ -70,15 +70,10 @@ def arrow(x1: float, y1: float, x2: float, y2: float, dashed: bool = False, brok
     angle = math.atan2(y2 - y1, x2 - x1)
     colour = "#d64541" if broken else "currentColor"
     dash = ' stroke-dasharray="5 4"' if dashed or broken else ""
-    line = (
-        f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{colour}" stroke-width="1.6"{dash}/>'
-    )
+    stroke = f'fill="none" stroke="{colour}" stroke-width="1.7"'
+    line = f'<path d="M{x1:g} {y1:g} L{x2:g} {y2:g}" {stroke}{dash}/>'
     if broken:
-        ends = [(-6, -6, 6, 6), (-6, 6, 6, -6)]
-        return line + "".join(
-            f'<line x1="{x2 + a:g}" y1="{y2 + b:g}" x2="{x2 + c:g}" y2="{y2 + d:g}" stroke="{colour}" stroke-width="2"/>'
-            for a, b, c, d in ends
-        )
+        return line + f'<path d="M{x2 - 6:g} {y2 - 6:g} l12 12 m0 -12 l-12 12" {stroke}/>'
     wings = [(x2 - 9 * math.cos(angle + turn), y2 - 9 * math.sin(angle + turn)) for turn in (0.45, -0.45)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in [(x2, y2), *wings])
     return line + f'<polygon points="{points}" fill="{colour}"/>'

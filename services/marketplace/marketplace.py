@@ -40,7 +40,7 @@ def create_app(recommender: Recommender | None = None) -> Flask:
         if category not in pb.BookCategory.keys():
             return _page(None, note=f"There is no shelf called “{category[:40]}”. Pick one above."), 404
         try:
-            found = books.recommend(USER_ID, pb.BookCategory.Value(category), BOOKS_PER_PAGE)
+            found = books.recommend(USER_ID, category, BOOKS_PER_PAGE)
         except grpc.RpcError as error:
             fields = {"code": error.code().name, "details": error.details(), "address": books.address}
             log.warning("no recommendations", extra={"fields": fields})

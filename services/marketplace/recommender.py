@@ -35,8 +35,8 @@ class Recommender:
         port = os.environ.get("RECOMMENDATIONS_PORT", "50051")
         return cls(f"{host}:{port}")
 
-    def recommend(self, user_id: int, category: int, count: int) -> list[pb.BookRecommendation]:
-        """Fetch up to `count` books.
+    def recommend(self, user_id: int, category: str, count: int) -> list[pb.BookRecommendation]:
+        """Fetch up to `count` books from the shelf of one category, by its name in the contract.
 
         Raises:
             grpc.RpcError: with UNAVAILABLE where nobody answers, DEADLINE_EXCEEDED where the

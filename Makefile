@@ -1,0 +1,52 @@
+# make lab    open the workshop in JupyterLab
+# make test   run everything: lint, types, units, images, every notebook
+# make clean  leave the clone, and the Docker Engine, as they were before
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := lab
+.PHONY: lab test clean lint types
+
+lab: .venv/lab
+	@$(BIN)/workshop lab
+
+test: .venv/test lint types
+	@echo "Running the tests: the services, the images, every notebook …"
+	@$(BIN)/pytest
+
+lint: .venv/test
+	@echo "Checking style (ruff) …"
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+
+# The services are two programs with modules of the same names, so each is checked by itself.
+types: .venv/test
+	@echo "Checking types (mypy) …"
+	@$(BIN)/workshop stubs
+	@$(BIN)/mypy --no-error-summary workshop
+	@cd services/recommendations && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
+	@cd services/marketplace && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
+
+clean:
+	@if [ -x $(BIN)/workshop ]; then $(BIN)/workshop clean; \
+	else echo "There is no .venv here, so the Docker Engine is left as it is."; fi
+	@echo "Removing everything here that git ignores: .venv, stubs, caches, work/ …"
+	@git clean -ffdXq
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 or newer is needed; name one: make lab PYTHON=python3.13"; exit 1; }
+	@echo "Making the virtual environment .venv …"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	echo "This Python cannot make virtual environments; on Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+
+.venv/lab: requirements/lab.txt pyproject.toml | .venv/bin/python
+	@echo "Installing JupyterLab and the workshop's packages (a minute or two, once) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/lab.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/test: requirements/test.txt .venv/lab
+	@echo "Installing what the tests need …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
