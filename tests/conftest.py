@@ -10,12 +10,16 @@ from workshop import base_image, cleanup, engine
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[docker.DockerClient]:
-    """The machine's Docker Engine; without one the test fails and says what to do."""
+    """The machine's Docker Engine; without one the test fails and says what to do.
+
+    At the end the workshop's containers and networks go, and the images that were not there before.
+    """
     client = engine.connect()
-    before = _belongings(client)
+    things_before, images_before = _things(client), _images(client)
     yield client
     cleanup.start_over(client)
-    left = _belongings(client) - before
+    cleanup.remove_images(client, keep=images_before | _base(client))
+    left = _things(client) - things_before
     assert not left, f"the tests left these behind: {sorted(left)}"
 
 
@@ -25,9 +29,17 @@ def python_image(client: docker.DockerClient) -> str:
     return base_image.ensure(client)
 
 
-def _belongings(client: docker.DockerClient) -> set[str]:
-    """Everything on the engine that has a name or runs."""
+def _things(client: docker.DockerClient) -> set[str]:
+    """Everything on the engine that has a name, but the base image."""
     containers = {f"container {c.name}" for c in client.containers.list(all=True, ignore_removed=True)}
     networks = {f"network {n.name}" for n in client.networks.list()}
     tags = {f"image {tag}" for image in client.images.list() for tag in image.tags}
-    return containers | networks | {t for t in tags if base_image.STAND_IN not in t}
+    return containers | networks | tags - {f"image {base_image.STAND_IN}", f"image {base_image.OFFICIAL}"}
+
+
+def _images(client: docker.DockerClient) -> set[str]:
+    return {image.id for image in client.images.list(all=True)}
+
+
+def _base(client: docker.DockerClient) -> set[str]:
+    return {image.id for image in client.images.list(base_image.STAND_IN)}

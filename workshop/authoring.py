@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from workshop.exercises import BLANK
 from workshop.repository import lessons, solutions
-from workshop.runner import exercises, solution_cells
+from workshop.runner import exercises, read, solution_cells
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -55,7 +55,7 @@ def normalise(notebook: NotebookNode) -> None:
 
 def derived(path: Path) -> NotebookNode:
     """A lesson as it should be committed."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     found = solution_cells()
     for cell in exercises(notebook):
         if cell.id not in found:
@@ -68,7 +68,7 @@ def derived(path: Path) -> NotebookNode:
 def main() -> None:
     """Bring every notebook of the repository up to date."""
     for path in solutions():
-        notebook = nbformat.read(path, as_version=4)
+        notebook = read(path)
         normalise(notebook)
         nbformat.write(notebook, path)
     for path in lessons():

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from workshop.repository import NOTEBOOKS, solutions
 
 CELL_SECONDS = 600
 EXERCISE = "exercise-"  # How the id of an exercise's cell begins; the exercise's own id follows.
+
+OnCell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -47,36 +49,41 @@ def exercises(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.id.startswith(EXERCISE)]
 
 
+def read(path: Path) -> NotebookNode:
+    """A notebook from its file."""
+    return nbformat.read(path, as_version=4)
+
+
 def solution_cells() -> dict[str, NotebookNode]:
     """Every solution's cell, by its id, e.g. `exercise-07-1`."""
-    return {cell.id: cell for path in solutions() for cell in exercises(nbformat.read(path, as_version=4))}
+    return {cell.id: cell for path in solutions() for cell in exercises(read(path))}
 
 
-def run(path: Path, *, solved: bool = False, on_cell: Callable[[int, int], None] | None = None) -> Run:
-    """Execute a notebook from top to bottom in a kernel of its own.
+def run(path: Path, *, solved: bool = False, on_cell: OnCell = lambda done, of: None) -> Run:
+    """Execute a notebook from top to bottom in a kernel of its own; its file stays as it is.
 
     Args:
-        path: the notebook; its file stays as it is.
+        path: the notebook.
         solved: fill the exercises in with their solutions first.
-        on_cell: is told the number of cells that have run, and how many there are.
+        on_cell: is told how many cells have run, and how many there are.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     if solved:
         found = solution_cells()
         for cell in exercises(notebook):
             cell.source = found[cell.id].source
+    return execute(notebook, path.name, on_cell)
+
+
+def execute(notebook: NotebookNode, name: str, on_cell: OnCell = lambda done, of: None) -> Run:
+    """Execute a notebook that is already read, with `notebooks/` as its working directory."""
     started = time.perf_counter()
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
-    )
-    if on_cell:
-        client.on_cell_executed = lambda cell, cell_index, **_: on_cell(cell_index + 1, len(notebook.cells))
+    resources = {"metadata": {"path": str(NOTEBOOKS)}}
+    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=resources)
+    client.on_cell_executed = lambda cell_index, **_: on_cell(cell_index + 1, len(notebook.cells))
     try:
         client.execute()
         error = None
-    except CellExecutionError as failure:
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
         error = str(failure)
-    return Run(path.name, notebook, time.perf_counter() - started, error)
+    return Run(name, notebook, time.perf_counter() - started, error)

@@ -14,14 +14,10 @@ Run = Callable[..., Container]
 
 
 @pytest.fixture(scope="session")
-def images(client: docker.DockerClient, python_image: str) -> Iterator[None]:
+def images(client: docker.DockerClient, python_image: str) -> None:
     """Both images, under the names that the lessons use."""
     for name in cleanup.NAMES:
         build(client, name, python_image)
-    yield
-    cleanup.start_over(client)
-    for name in cleanup.NAMES:
-        client.images.remove(name, force=True)
 
 
 @pytest.fixture

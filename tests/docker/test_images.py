@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -84,7 +85,7 @@ def test_after_a_change_of_one_line_only_the_last_step_runs(client, images, pyth
         copy(source, tmp_path / part)
     build(client, name, python_image, str(tmp_path))
     with (tmp_path / "services" / name / f"{name}.py").open("a") as code:
-        code.write("# changed\n")
+        code.write(f"# changed: {uuid4()}\n")  # Not what the cache has from an earlier run.
     log = build(client, name, python_image, str(tmp_path))
     build(client, name, python_image)  # The tag goes back to the repository's own code.
     steps = [step.partition(" : ")[2] for step in ("\n" + log).split("\nStep ")[1:]]
