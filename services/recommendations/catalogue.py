@@ -46,5 +46,5 @@ class Catalogue:
         if category not in self._shelves:
             raise LookupError(f"no shelf has category {category}; the categories are {sorted(self._shelves)}")
         shelf = self._shelves[category]
-        # A taste of one's own: the user's number seeds the choice.
-        return random.Random(user_id).sample(shelf, min(count, len(shelf)))
+        # A taste of one's own: the user and the shelf seed the choice.
+        return random.Random(f"{user_id}/{category}").sample(shelf, min(count, len(shelf)))

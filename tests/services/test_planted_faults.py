@@ -13,7 +13,7 @@ from processes import ROOT
 FAULTS = [
     ("recommendations/recommendations.py", "request.max_results < 1", "request.max_results < 0"),
     ("recommendations/recommendations.py", "StatusCode.NOT_FOUND", "StatusCode.UNKNOWN"),
-    ("recommendations/catalogue.py", "random.Random(user_id)", "random.Random()"),
+    ("recommendations/catalogue.py", 'random.Random(f"{user_id}/{category}")', "random.Random()"),
     ("recommendations/recommendations.py", "await server.stop(GRACE_SECONDS)", "await server.stop(0)"),
     ("recommendations/interceptors.py", "except DecodeError:", "except KeyError:"),
     ("marketplace/recommender.py", ", timeout=DEADLINE_SECONDS)", ", timeout=20)"),
