@@ -18,7 +18,7 @@ def client() -> Iterator[docker.DockerClient]:
     things_before, images_before = _things(client), _images(client)
     yield client
     cleanup.start_over(client)
-    cleanup.remove_images(client, keep=images_before | _base(client))
+    cleanup.remove_images(client, keep=images_before)
     left = _things(client) - things_before
     assert not left, f"the tests left these behind: {sorted(left)}"
 
@@ -39,7 +39,3 @@ def _things(client: docker.DockerClient) -> set[str]:
 
 def _images(client: docker.DockerClient) -> set[str]:
     return {image.id for image in client.images.list(all=True)}
-
-
-def _base(client: docker.DockerClient) -> set[str]:
-    return {image.id for image in client.images.list(base_image.STAND_IN)}

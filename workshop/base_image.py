@@ -11,8 +11,6 @@ from pathlib import Path
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
 
-from workshop.cleanup import LABEL
-
 OFFICIAL = "python:3.13-slim"
 STAND_IN = "workshop-python:3.13"  # A name of its own: nobody shall take it for the official image.
 SUITE = "trixie"  # The Debian release whose Python is 3.13.
@@ -26,10 +24,10 @@ class NoBaseImage(RuntimeError):
 
 
 def ensure(client: DockerClient, say: Callable[[str], None] = print) -> str:
-    """Make sure that a base image is on the engine, and return its name for `PYTHON_IMAGE`.
+    """Make sure that a base image is on the engine, and return its name for the build's `PYTHON_IMAGE`.
 
-    It is the image that the environment's `PYTHON_IMAGE` names, or the official one, pulled where
-    need be. Where no registry answers, it is a stand-in made from Debian's packages.
+    It is the image that the environment variable `PYTHON_IMAGE` names; without one the official
+    image, or, where no registry answers, a stand-in made from Debian's packages.
 
     Args:
         client: the engine.
@@ -38,20 +36,34 @@ def ensure(client: DockerClient, say: Callable[[str], None] = print) -> str:
     Raises:
         NoBaseImage: there is none to be had; the message lists the ways out.
     """
-    wanted = os.environ.get("PYTHON_IMAGE", OFFICIAL)
-    for name in (wanted, STAND_IN):
-        if _has(client, name):
-            say(f"Base image: {name}, already here.")
-            return name
+    if name := present(client):
+        say(f"Base image: {name}, already here.")
+        return name
+    wanted = _candidates()[0]
     try:
         say(f"Base image: pulling {wanted} …")
         client.images.pull(wanted)
         return wanted
     except (APIError, ImageNotFound) as error:
+        if wanted != OFFICIAL:
+            raise NoBaseImage(
+                f"{wanted}, which PYTHON_IMAGE names, cannot be pulled: {error.explanation}. "
+                f"Mend the name, or `unset PYTHON_IMAGE`."
+            ) from error
         say(f"Base image: {wanted} cannot be pulled ({error.explanation}).")
     say(f"Base image: making the stand-in {STAND_IN} from Debian's packages; this takes a minute.")
     make_stand_in(client)
     return STAND_IN
+
+
+def present(client: DockerClient) -> str | None:
+    """The name of the base image that is on the engine already, or None."""
+    return next((name for name in _candidates() if _has(client, name)), None)
+
+
+def _candidates() -> tuple[str, ...]:
+    chosen = os.environ.get("PYTHON_IMAGE")
+    return (chosen,) if chosen else (OFFICIAL, STAND_IN)
 
 
 def make_stand_in(client: DockerClient) -> None:
@@ -60,7 +72,7 @@ def make_stand_in(client: DockerClient) -> None:
     Raises:
         NoBaseImage: this machine lacks debootstrap or the right to use it.
     """
-    if not shutil.which("debootstrap") or os.geteuid() != 0:
+    if not shutil.which("debootstrap") or not _is_root():
         raise NoBaseImage(
             f"Without a registry, the base image must come from somewhere else. Choose one:\n"
             f"  - where it is: docker save {OFFICIAL} -o python.tar; then here: docker load -i python.tar\n"
@@ -77,9 +89,13 @@ def make_stand_in(client: DockerClient) -> None:
         archive = Path(folder) / "root.tar"
         _run("tar", "-C", str(root), "-cf", str(archive), ".")
         changes = [f"ENV {name}={value}" for name, value in _environment().items()]
-        changes += ['CMD ["python3"]', f"LABEL {LABEL}=base"]
+        changes += ['CMD ["python3"]']  # No label of ours: all that is built on it would carry it too.
         repository, tag = STAND_IN.split(":")
         client.api.import_image_from_file(str(archive), repository, tag, changes=changes)
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _has(client: DockerClient, name: str) -> bool:

@@ -1,7 +1,11 @@
 """Tell what the workshop made from what was there before, and remove only the former."""
 
+from collections.abc import Collection
+
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound, NotFound
+
+from workshop.base_image import STAND_IN
 
 LABEL = "microservices-workshop"
 LABELS = {LABEL: "lesson"}  # Goes on every container, network and image that a lesson makes.
@@ -22,27 +26,58 @@ def start_over(client: DockerClient) -> None:
     Raises:
         NameTaken: a container or network of the learner's own has a name that the lessons need.
     """
-    for container in client.containers.list(all=True, filters=_OURS, ignore_removed=True):
-        _gone(container.remove, force=True, v=True)
-    for network in client.networks.list(filters=_OURS):
-        _gone(network.remove)
-    _refuse_strangers(client)
+    remove_containers(client)
+    if found := strangers(client):
+        raise NameTaken(
+            "The lessons need names that things of your own have; the workshop leaves those alone.\n"
+            "Rename or remove them, then run this cell again:\n  - " + "\n  - ".join(found)
+        )
 
 
 def remove_everything(client: DockerClient) -> None:
-    """Remove every container, network and image that carries the workshop's label."""
+    """Remove every container, network and image that carries the workshop's label, and the stand-in base."""
+    remove_containers(client)
+    remove_images(client)
+    _gone(client.images.remove, STAND_IN)
+
+
+def remove_containers(client: DockerClient) -> None:
+    """Remove the workshop's containers and networks."""
     for container in client.containers.list(all=True, filters=_OURS, ignore_removed=True):
         _gone(container.remove, force=True, v=True)
-    for network in client.networks.list(filters=_OURS):
+    for network in client.networks.list(filters=_OURS, greedy=True):
+        for guest in network.containers:  # A learner's own container may have joined.
+            _gone(network.disconnect, guest, force=True)
         _gone(network.remove)
-    remove_images(client)
 
 
-def remove_images(client: DockerClient) -> None:
-    """Remove the workshop's images, and what the builder kept of them."""
-    # Removing an image takes its untagged parents along, so what was listed may be gone by its turn.
-    for image in client.images.list(filters=_OURS) + client.images.list(all=True, filters=_OURS):
-        _gone(client.images.remove, image.id, force=True)
+def remove_images(client: DockerClient, keep: Collection[str] = ()) -> None:
+    """Remove the workshop's images, and what the builder kept of them.
+
+    Args:
+        client: the engine.
+        keep: ids of images that stay.
+    """
+    # Tagged images first: removing one takes its untagged parents along.
+    images = client.images.list(filters=_OURS) + client.images.list(all=True, filters=_OURS)
+    for image in images:
+        if image.id not in keep:
+            _gone(client.images.remove, image.id, force=True)
+
+
+def strangers(client: DockerClient) -> list[str]:
+    """What is not the workshop's and has a name that the lessons need, each with a command as a remedy."""
+    containers = [
+        f"container “{container.name}”: `docker rename {container.name} my-{container.name}`"
+        for container in client.containers.list(all=True, ignore_removed=True)
+        if container.name in NAMES and LABEL not in container.labels
+    ]
+    networks = [
+        f"network “{network.name}”: `docker network rm {network.name}`"
+        for network in client.networks.list(names=[NETWORK])
+        if network.name == NETWORK and LABEL not in (network.attrs.get("Labels") or {})
+    ]
+    return containers + networks
 
 
 def _gone(remove, *args, **options) -> None:  # type: ignore[no-untyped-def]
@@ -55,21 +90,3 @@ def _gone(remove, *args, **options) -> None:  # type: ignore[no-untyped-def]
         # 409: a removal of the same thing is under way, or an image is a parent of one still listed.
         if error.status_code != 409:
             raise
-
-
-def _refuse_strangers(client: DockerClient) -> None:
-    strangers = [
-        f"container “{container.name}”: docker rename {container.name} my-{container.name}"
-        for container in client.containers.list(all=True, ignore_removed=True)
-        if container.name in NAMES
-    ]
-    strangers += [
-        f"network “{network.name}”: docker network rm {network.name}"
-        for network in client.networks.list(names=[NETWORK])
-        if network.name == NETWORK
-    ]
-    if strangers:
-        raise NameTaken(
-            "The lessons need names that things of your own have; the workshop leaves those alone.\n"
-            "Rename or remove them, then run this cell again:\n  - " + "\n  - ".join(strangers)
-        )
