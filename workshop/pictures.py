@@ -1,16 +1,13 @@
 """The picture of the system that opens every lesson."""
 
-import socket
-
-from workshop import svg
+from workshop import beside, svg
 
 PARTS = {"browser": "you", "marketplace": "Flask, HTTP 5000", "recommendations": "gRPC 50051"}
-PORTS = {"marketplace": 5000, "recommendations": 50051}
-WIDTH, HEIGHT, GAP = 170, 76, 110
+WIDTH, HEIGHT, GAP = 190, 76, 100
 
 
 def system(today: str | tuple[str, ...] = (), network: bool = False) -> svg.Picture:
-    """Draw the workshop's system with today's part lit and what is running now marked.
+    """Draw the workshop's system with today's part lit and what runs beside the notebook marked.
 
     Args:
         today: the part, or parts, that the lesson is about: `browser`, `marketplace`,
@@ -28,7 +25,7 @@ def system(today: str | tuple[str, ...] = (), network: bool = False) -> svg.Pict
         )
     for number, (name, note) in enumerate(PARTS.items()):
         x = 4 + number * (WIDTH + GAP)
-        running = name in PORTS and _listens(PORTS[name])
+        running = name in beside.running()
         pieces += [
             svg.box(x, 40, WIDTH, HEIGHT, "lit" if name in lit else "plain"),
             svg.words(x + WIDTH / 2, 70, name, 17, bold=True),
@@ -51,11 +48,3 @@ def system(today: str | tuple[str, ...] = (), network: bool = False) -> svg.Pict
     if network:
         text += "; both services on the network “microservices”" + (" (today)" if "network" in lit else "")
     return svg.Picture("".join(pieces), 3 * WIDTH + 2 * GAP + 32, 172 if network else 130, text)
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
-    except OSError:
-        return False
-    return True

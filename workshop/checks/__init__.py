@@ -1,0 +1,1 @@
+"""One module a lesson: what judges the answers to its exercises."""
