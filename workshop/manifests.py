@@ -1,0 +1,230 @@
+"""Manifests for Kubernetes: read them, validate them, and say in plain words what is wrong.
+
+objects = load("../kubernetes")
+validate(objects)   what the schema sees: each object by itself, for every version
+lint(objects)       what no schema sees: whether the objects fit together
+"""
+
+import difflib
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from workshop import schema
+from workshop.manifest_files import InvalidYaml, Manifest, Problem, Problems, load, parse, problem
+from workshop.manifest_lint import lint, selected
+from workshop.manifest_tables import Cell, Table
+from workshop.schema import Keys
+
+__all__ = [
+    "InvalidYaml",
+    "Manifest",
+    "Problem",
+    "Problems",
+    "Report",
+    "lint",
+    "load",
+    "parse",
+    "selected",
+    "validate",
+]
+
+_POD = "spec.template.spec"
+_CONTAINER = f"{_POD}.containers[0]"
+
+
+class Report:
+    """What the schemas say of some objects.
+
+    Attributes:
+        versions: the versions of Kubernetes that were asked.
+        problems: all that is wrong; the same problem in several versions is there once.
+    """
+
+    def __init__(self, objects: Sequence[Manifest], versions: Sequence[str], problems: Problems) -> None:
+        self.versions = list(versions)
+        self.problems = problems
+        self._objects = list(objects)
+
+    def __bool__(self) -> bool:
+        """Whether everything is valid."""
+        return not self.problems
+
+    def _table(self) -> Table:
+        rows: list[list[Cell | str]] = [
+            [manifest.name, *(self._mark(manifest, version) for version in self.versions)]
+            for manifest in self._objects
+        ]
+        return Table(["valid in Kubernetes", *self.versions], rows)
+
+    def _mark(self, manifest: Manifest, version: str) -> Cell:
+        own = [p for p in self.problems if (p.file, p.object) == (manifest.file, manifest.name)]
+        bad = any(not p.versions or version in p.versions for p in own)
+        return Cell("✗", colour="bad") if bad else Cell("✓", colour="good")
+
+    def __str__(self) -> str:
+        return "\n".join([str(self._table()), *map(str, self.problems)])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        told = "".join(one.to_html() for one in self.problems)
+        return {"text/html": self._table().to_html() + told, "text/plain": str(self)}
+
+
+def validate(objects: Sequence[Manifest], versions: Sequence[str] | None = None) -> Report:
+    """Compare objects with the strict schemas of Kubernetes: no unknown field, no wrong type.
+
+    Args:
+        objects: as `load` or `parse` returns them.
+        versions: of Kubernetes; by default all from 1.30 that the schemas know.
+    """
+    versions = list(versions or schema.versions())
+    found: dict[tuple[int, Keys, str], list[str]] = {}
+    for number, manifest in enumerate(objects):
+        for version in versions:
+            for keys, what in _problems(manifest, version):
+                found.setdefault((number, keys, what), []).append(version)
+    problems = Problems(
+        problem(objects[number], keys, what, () if seen == versions else tuple(seen))
+        for (number, keys, what), seen in found.items()
+    )
+    return Report(objects, versions, problems)
+
+
+def _problems(manifest: Manifest, version: str) -> Iterator[tuple[Keys, str]]:
+    """Everything that one version's schema has against an object: where, and what."""
+    from jsonschema import Draft202012Validator  # Takes a second to load.
+
+    names = schema.kinds(version)
+    name = names.get((str(manifest.get("apiVersion")), str(manifest.get("kind"))))
+    if name is None:
+        yield _unknown_kind(manifest, names)
+        return
+    root = {"$ref": f"#/$defs/{name}", "$defs": schema.definitions(version)}
+    for error in Draft202012Validator(root).iter_errors(dict(manifest)):
+        keys = tuple(error.absolute_path)
+        if error.validator == "additionalProperties":
+            known = list(error.schema["properties"])
+            for key in error.instance:
+                if key not in known:
+                    yield (*keys, str(key)), _unknown_field(str(key), known, manifest, name, keys, version)
+        elif error.validator == "required":
+            for key in error.validator_value:
+                if key not in error.instance:
+                    yield keys, _missing(key, name, keys, version)
+        else:
+            yield keys, _wrong_type(error.instance, schema.type_of(error.schema, version))
+
+
+def _unknown_kind(manifest: Manifest, names: dict[tuple[str, str], str]) -> tuple[Keys, str]:
+    api, kind = manifest.get("apiVersion"), manifest.get("kind")
+    for key, value in (("apiVersion", api), ("kind", kind)):
+        if not isinstance(value, str):
+            return (), f"“{key}” is missing. Every object begins with apiVersion and kind."
+    right = [known_api for known_api, known in names if known == kind]
+    if right:
+        return (
+            "apiVersion",
+        ), f"There is no {kind} in “{api}”. Its apiVersion is {' or '.join(sorted(right))}."
+    return ("kind",), f"There is no kind “{kind}”.{_did_you_mean(str(kind), [known for _, known in names])}"
+
+
+def _unknown_field(
+    key: str, known: list[str], manifest: Manifest, name: str, keys: Keys, version: str
+) -> str:
+    what = f"There is no field “{key}” here."
+    if others := _known_in(key, name, keys):
+        return f"{what} Other versions have it: Kubernetes {others[0]} to {others[-1]}."
+    if home := _home(key, manifest, name, keys, version):
+        return f"{what} It belongs in {home}: check the indentation."
+    return what + (_did_you_mean(key, known) or f" Allowed are: {', '.join(known)}.")
+
+
+def _known_in(key: str, name: str, keys: Keys) -> list[str]:
+    """The versions whose schema has a field `key` at this place."""
+    found = []
+    for version in schema.versions():
+        with suppress(schema.UnknownField, KeyError):
+            if key in schema.node_at(name, keys, version).get("properties", {}):
+                found.append(version)
+    return found
+
+
+def _home(key: str, manifest: Manifest, name: str, keys: Keys, version: str) -> str | None:
+    """Where else near `keys` this field is known: in something that stands beside it, or further out."""
+    around = schema.find(manifest, keys)
+    inside = [(*keys, other) for other in around]
+    first_items = [(*at, 0) for at in inside if isinstance(schema.find(manifest, at), list)]
+    outside = [keys[:end] for end in range(len(keys) - 1, -1, -1)]
+    for place in inside + first_items + outside:
+        try:
+            node = schema.node_at(name, place, version)
+        except schema.UnknownField:
+            continue
+        if key in node.get("properties", {}):
+            return schema.write_path(place) or "the object itself"
+    return None
+
+
+def _missing(key: str, name: str, keys: Keys, version: str) -> str:
+    words = schema.node_at(name, (*keys, key), version).get("description", "")
+    said = f" The schema says of it: “{words}”" if words else ""
+    return f"The field “{key}” is missing, and it is required.{said}"
+
+
+def _wrong_type(value: Any, wanted: str) -> str:
+    what = f"This must be {_with_article(wanted)}, and it is {_described(value)}."
+    if wanted == "string" and not isinstance(value, dict | list | None):
+        written = str(value).lower() if isinstance(value, bool) else value
+        return f'{what} Put it in quotes: "{written}".'
+    if wanted == "integer" and isinstance(value, str):
+        return f"{what} {'Leave the quotes out.' if value.isdigit() else 'Write a number.'}"
+    if wanted == "boolean":
+        return f"{what} Write true or false, without quotes."
+    if wanted.startswith("list") and value is not None:
+        return f"{what} Begin each item with a dash."
+    if value is None:
+        return f"{what} Perhaps what follows is not indented far enough."
+    return what
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _described(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return f"the truth value {str(value).lower()}"
+    if isinstance(value, str):
+        return f"the text “{value}”"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return f"the number {value}" if isinstance(value, int | float) else f"the date {value}"
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    by_small = {option.lower(): option for option in known}
+    close = difflib.get_close_matches(name.lower(), by_small, n=1, cutoff=0.7)
+    return f" Did you mean “{by_small[close[0]]}”?" if close else ""
+
+
+def side_by_side(facts: Sequence[tuple[str, Manifest, str]]) -> Table:
+    """Face what one would tell a Docker Engine with where a manifest says the same, and what it says.
+
+    Args:
+        facts: the argument, the manifest, and the path of its field.
+    """
+    return Table(
+        ["for the Docker Engine", "where it is here", "and how it is written"],
+        [_facing(*fact) for fact in facts],
+    )
+
+
+def _facing(said: str, manifest: Manifest, path: str) -> list[Cell | str]:
+    *around, name = path.split(".")
+    value = textwrap.shorten(schema.in_yaml(schema.find(manifest, path)), 48, placeholder=" …")
+    inside = ".".join(around).replace(_CONTAINER, "container").replace(_POD, "pod")
+    where = " › ".join([manifest["kind"], *inside.split(".")])
+    return [Cell(said, code=True), where, Cell(f"{name}: {value}", code=True)]
