@@ -1,7 +1,6 @@
 """Run a service as a process beside the notebook.
 
-ServiceError
-  NotReady              it did not answer in time, or exited first; the message has its last log lines
+NotReady                  it did not answer in time, or exited first; the message has its last log lines
 workshop.ports.PortTaken  somebody else has the port
 """
 
@@ -58,6 +57,24 @@ class Service:
         text = self.log_file.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
+    def wait_for_log(self, text: str, seconds: float = 5.0) -> str:
+        """Wait until a line of its output contains `text`, and return the newest such line.
+
+        Raises:
+            NotReady: no such line came in time, or the service exited without one.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            running = self.is_running  # Asked first: its last lines may come right before its end.
+            written = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+            if found := [line for line in written if text in line]:
+                return found[-1]
+            if not running:
+                raise NotReady(_story(self, f"exited with code {self.exit_code} before it wrote “{text}”"))
+            if time.monotonic() > deadline:
+                raise NotReady(_story(self, f"did not write “{text}” within {seconds:g} s"))
+            time.sleep(0.01)
+
     def stop(self) -> int:
         """Ask it to stop, as `docker stop` does: SIGTERM, and SIGKILL where that does not help.
 
@@ -71,7 +88,8 @@ class Service:
         except subprocess.TimeoutExpired:
             return self.kill()
         finally:
-            _running.pop(self.name, None)
+            if _running.get(self.name) is self:  # Not the one that has taken its place.
+                del _running[self.name]
 
     def kill(self) -> int:
         """Kill it with no chance to finish anything (SIGKILL), and return its exit code."""
@@ -90,6 +108,11 @@ class Service:
 
 
 _running: dict[str, Service] = {}
+
+
+def running() -> list[str]:
+    """The names of the services that run beside this notebook now."""
+    return [name for name, service in _running.items() if service.is_running]
 
 
 def run_recommendations(
@@ -148,7 +171,8 @@ def _run(
     if name in _running:
         _running[name].stop()
     port = _choose_port(port, usual_port)
-    log_file = WORK / "logs" / f"{name}.log"
+    # The port tells apart the files of two notebooks that run the same service at the same time.
+    log_file = WORK / "logs" / f"{name}-{port}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("wb") as output:
         process = subprocess.Popen(
@@ -197,7 +221,18 @@ def _wait_until_it_listens(service: Service) -> None:
 
 
 def _story(service: Service, what: str) -> str:
-    return f"The service “{service.name}” {what}. Its last lines ({service.log_file}):\n{service.log()}"
+    file = service.log_file.relative_to(ROOT)
+    return f"The service “{service.name}” {what}. Its last lines ({file}):\n{service.log()}"
+
+
+def _keep_local_calls_off_proxies() -> None:
+    """Where HTTP_PROXY is set, gRPC and HTTP clients would ask the proxy for this machine's own ports."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, "localhost", "127.0.0.1"]))
+
+
+_keep_local_calls_off_proxies()
 
 
 @atexit.register

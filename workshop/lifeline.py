@@ -13,6 +13,8 @@ import signal
 import sys
 import threading
 import time
+import traceback
+from types import TracebackType
 
 LAST_RESORT_SECONDS = 10
 
@@ -25,9 +27,18 @@ def _stop_when_input_closes() -> None:
     os._exit(1)
 
 
+def _show_error(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+    """Print an error as Python itself would: without the frames of this file and of runpy."""
+    ours = (__file__, "<frozen runpy>", runpy.__file__)
+    while frames and frames.tb_frame.f_code.co_filename in ours:
+        frames = frames.tb_next
+    traceback.print_exception(kind, error, frames)
+
+
 def main() -> None:
     """Run the script or module that the arguments name, as Python itself would."""
     threading.Thread(target=_stop_when_input_closes, daemon=True).start()
+    sys.excepthook = _show_error
     arguments = sys.argv[1:]
     sys.path[0] = os.getcwd()
     if arguments[0] == "-m":

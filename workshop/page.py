@@ -8,8 +8,9 @@ from typing import Any
 class Page:
     """A page of a service beside the notebook, in a frame.
 
-    Behind Binder's, JupyterHub's or Codespaces' proxy the browser cannot reach this machine's
-    `localhost`; there the page comes through jupyter-server-proxy, under Jupyter's own address.
+    Behind Binder's or JupyterHub's proxy the browser cannot reach this machine's `localhost`; there
+    the page comes through jupyter-server-proxy, under Jupyter's own address. Codespaces gives every
+    port an address of its own.
 
     Args:
         port: where the service listens.
@@ -18,9 +19,7 @@ class Page:
     """
 
     def __init__(self, port: int, path: str = "", height: int = 480) -> None:
-        prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
-        base = f"{prefix}proxy/{port}/" if prefix else f"http://localhost:{port}/"
-        self.url = base + path.lstrip("/")
+        self.url = _address(port) + path.lstrip("/")
         self.height = height
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -31,3 +30,13 @@ class Page:
             f'<div><a href="{url}" target="_blank" rel="noopener">Open {url} in a tab of its own</a></div>'
         )
         return {"text/html": html, "text/plain": f"The page at {self.url}"}
+
+
+def _address(port: int) -> str:
+    """Where the learner's browser reaches a port of the machine that runs the notebook."""
+    if prefix := os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
+        return f"{prefix}proxy/{port}/"
+    if codespace := os.environ.get("CODESPACE_NAME"):
+        domain = os.environ.get("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "app.github.dev")
+        return f"https://{codespace}-{port}.{domain}/"
+    return f"http://localhost:{port}/"
