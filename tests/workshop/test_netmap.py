@@ -6,6 +6,7 @@ import pytest
 from docker.errors import NotFound
 
 from workshop import netmap
+from workshop.cleanup import LABELS
 from workshop.netmap import Box, Endpoint, Network, State
 
 ADDRESS = "10.0.0.2"
@@ -214,7 +215,7 @@ def test_a_live_map_follows_a_real_engine_and_lets_go_of_it(client, live):
     shown = live(client)
     drawn = threading.Event()
     shown.observe(lambda change: "netmap-test" in change["new"] and drawn.set(), "value")
-    made = client.networks.create("netmap-test", labels={netmap.LABEL: "test"})
+    made = client.networks.create("netmap-test", labels=LABELS)
     try:
         assert drawn.wait(10)
     finally:
