@@ -12,8 +12,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from workshop import manifests, schema
-from workshop.manifests import Manifest
+from workshop import manifests
+from workshop.manifests import Manifest, schema
 from workshop.repository import PROTO, ROOT, SERVICES
 
 FOLDER = ROOT / "kubernetes"

@@ -3,7 +3,8 @@
 import kubernetes_validate
 import pytest
 
-from workshop import manifests, schema
+from workshop import manifests
+from workshop.manifests import schema
 from workshop.repository import ROOT
 
 FOLDER = ROOT / "kubernetes"

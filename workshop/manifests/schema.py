@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from workshop.manifest_tables import Cell, Table
+from workshop.manifests.tables import Cell, Table
 
 OLDEST = "1.30"  # What the workshop's manifests promise to fit.
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from workshop.manifest_files import Manifest, Problem, Problems, problem
-from workshop.schema import Keys
+from workshop.manifests.files import Manifest, Problem, Problems, problem
+from workshop.manifests.schema import Keys
 
 SCALABLE = ("Deployment", "StatefulSet")
 WORKLOADS = (*SCALABLE, "DaemonSet")

@@ -1,37 +1,14 @@
-"""Manifests for Kubernetes: read them, validate them, and say in plain words what is wrong.
-
-objects = load("../kubernetes")
-validate(objects)   what the schema sees: each object by itself, for every version
-lint(objects)       what no schema sees: whether the objects fit together
-"""
+"""Compare manifests with the official schemas of every version, and say in plain words what is wrong."""
 
 import difflib
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from workshop import schema
-from workshop.manifest_files import InvalidYaml, Manifest, Problem, Problems, load, parse, problem
-from workshop.manifest_lint import lint, selected
-from workshop.manifest_tables import Cell, Table
-from workshop.schema import Keys
-
-__all__ = [
-    "InvalidYaml",
-    "Manifest",
-    "Problem",
-    "Problems",
-    "Report",
-    "lint",
-    "load",
-    "parse",
-    "selected",
-    "validate",
-]
-
-_POD = "spec.template.spec"
-_CONTAINER = f"{_POD}.containers[0]"
+from workshop.manifests import schema
+from workshop.manifests.files import Manifest, Problems, problem
+from workshop.manifests.schema import Keys
+from workshop.manifests.tables import Cell, Table
 
 
 class Report:
@@ -208,23 +185,3 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     by_small = {option.lower(): option for option in known}
     close = difflib.get_close_matches(name.lower(), by_small, n=1, cutoff=0.7)
     return f" Did you mean “{by_small[close[0]]}”?" if close else ""
-
-
-def side_by_side(facts: Sequence[tuple[str, Manifest, str]]) -> Table:
-    """Face what one would tell a Docker Engine with where a manifest says the same, and what it says.
-
-    Args:
-        facts: the argument, the manifest, and the path of its field.
-    """
-    return Table(
-        ["for the Docker Engine", "where it is here", "and how it is written"],
-        [_facing(*fact) for fact in facts],
-    )
-
-
-def _facing(said: str, manifest: Manifest, path: str) -> list[Cell | str]:
-    *around, name = path.split(".")
-    value = textwrap.shorten(schema.in_yaml(schema.find(manifest, path)), 48, placeholder=" …")
-    inside = ".".join(around).replace(_CONTAINER, "container").replace(_POD, "pod")
-    where = " › ".join([manifest["kind"], *inside.split(".")])
-    return [Cell(said, code=True), where, Cell(f"{name}: {value}", code=True)]

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 import yaml
 
-from workshop.schema import Keys, write_path
+from workshop.manifests.schema import Keys, write_path
 
 LIST_OF_FILES = "kustomization.yaml"
 
