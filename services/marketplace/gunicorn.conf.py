@@ -2,6 +2,8 @@
 
 import os
 
+from gunicorn.workers import gthread
+
 wsgi_app = "marketplace:create_app()"
 bind = f"0.0.0.0:{os.environ.get('PORT', '5000')}"
 
@@ -14,6 +16,9 @@ control_socket_disable = True
 
 # On SIGTERM, requests in flight may still take this many seconds.
 graceful_timeout = 5
+# A browser's idle connection gets less: gunicorn's two seconds would hold up every stop, and there is
+# no setting for it.
+gthread.STOP_KEEPALIVE_LINGER = 0.1
 
 logconfig_dict = {
     "version": 1,

@@ -48,6 +48,10 @@ class Handler(BaseHTTPRequestHandler):
 
 HTTPServer(("", 8080), Handler).serve_forever()
 """
+PROBE = """\
+import sys, urllib.request
+urllib.request.urlopen(sys.argv[1], timeout=1)
+"""
 
 
 @check(
@@ -118,7 +122,7 @@ def _judge_waste(found: Any, waste: str, base_history: list[dict[str, Any]]) -> 
     can_now="You can say in the image itself what it is, and how anybody can tell whether it works.",
 )
 def _label_and_health(answer: Answer) -> None:
-    with _built(_text(answer()), {"service.py": SERVICE}) as (client, image, _):
+    with _built(_text(answer()), {"service.py": SERVICE, "probe.py": PROBE}) as (client, image, _):
         config = image.attrs["Config"]
         title = (config.get("Labels") or {}).get("org.opencontainers.image.title")
         expect(title, "The image has no label “org.opencontainers.image.title”; write LABEL name=value.")
