@@ -16,9 +16,9 @@ control_socket_disable = True
 
 # On SIGTERM, requests in flight may still take this many seconds.
 graceful_timeout = 5
-# A browser's idle connection gets less: gunicorn's two seconds would hold up every stop, and there is
-# no setting for it.
-gthread.STOP_KEEPALIVE_LINGER = 0.1
+# A browser's idle connection gets less: enough for a request that is on its way, where gunicorn's own
+# two seconds would hold up every stop. There is no setting for it.
+gthread.STOP_KEEPALIVE_LINGER = 0.03
 
 logconfig_dict = {
     "version": 1,
