@@ -11,16 +11,28 @@ from pathlib import Path
 
 from docker import DockerClient
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import DockerException
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
 REQUEST_SECONDS = 600  # A silent `RUN pip install` on slow Wi-Fi may take minutes between two lines.
 PROBE_SECONDS = 10
+NOWHERE = "no address"
 
 
 class EngineNotFound(RuntimeError):
-    """No engine answered. The message names every place that was tried and the remedy."""
+    """No engine answered. The message names every place that was tried and the remedy.
+
+    Attributes:
+        tried: every place, with the reason why it is none.
+        remedy: what to do, one sentence.
+    """
+
+    def __init__(self, tried: list[str], remedy: str) -> None:
+        lines = "\n".join(f"  - {place}" for place in tried)
+        super().__init__(f"No Docker Engine answered. {remedy}\nTried:\n{lines}")
+        self.tried, self.remedy = tried, remedy
 
 
 @dataclass(frozen=True)
@@ -70,15 +82,17 @@ def connect(say: Callable[[str], None] = print) -> DockerClient:
             say(f"Engine: {describe(client)}, found through {place}.")
             return client
         failures.append((place, failure))
-    raise EngineNotFound(_explain(failures))
+    reasons = [reason for _, reason in failures]
+    raise EngineNotFound([f"{place}: {reason}" for place, reason in failures], _remedy(reasons))
 
 
 def describe(client: DockerClient) -> str:
     """Name an engine, e.g. `Docker Engine 28.2 (API 1.50, linux/amd64)`."""
     version = client.version()
-    names = [component["Name"] for component in version.get("Components", [])]
+    names = [component.get("Name", "") for component in version.get("Components") or []]
     name = "Podman" if any("Podman" in n for n in names) else "Docker Engine"
-    return f"{name} {version['Version']} (API {version['ApiVersion']}, {version['Os']}/{version['Arch']})"
+    said = {key: version.get(key, "?") for key in ("Version", "ApiVersion", "Os", "Arch")}
+    return f"{name} {said['Version']} (API {said['ApiVersion']}, {said['Os']}/{said['Arch']})"
 
 
 def places() -> Iterator[Place]:
@@ -87,9 +101,11 @@ def places() -> Iterator[Place]:
         chosen = kwargs_from_env()
         yield Place("DOCKER_HOST", chosen["base_url"], chosen.get("tls", False))
         return
-    context = ContextAPI.get_current_context()
-    if context and context.Name != "default":
-        yield Place(f"the Docker context “{context.Name}”", context.Host or "", context.TLSConfig or False)
+    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    if name != "default":
+        context = ContextAPI.get_context(name)
+        address, tls = (context.Host, context.TLSConfig) if context else (None, None)
+        yield Place(f"the Docker context “{name}”", address or NOWHERE, tls or False)
         return
     yield from _well_known()
     # The embedded engine joins here, as the last place.
@@ -110,6 +126,8 @@ def _well_known() -> Iterator[Place]:
 def _try(place: Place) -> tuple[DockerClient | None, str]:
     """Connect to one place: a client, or the reason in words why there is none."""
     try:
+        if place.address == NOWHERE:
+            return None, "there is no such context; `docker context ls` lists those that there are"
         if place.socket and not place.socket.exists():
             return None, "there is no such socket"
         client = DockerClient(place.address, tls=place.tls, timeout=PROBE_SECONDS)
@@ -129,16 +147,11 @@ def _reason(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _explain(failures: list[tuple[Place, str]]) -> str:
-    """One sentence on what happened, the places tried, and the remedy that fits."""
-    tried = "\n".join(f"  - {place}: {reason}" for place, reason in failures)
-    reasons = [reason for _, reason in failures]
+def _remedy(reasons: list[str]) -> str:
     if "permission denied" in reasons:
-        remedy = "Let your user in: `sudo usermod -aG docker $USER`, then log out and in again."
-    elif len(failures) == 1:
-        remedy = "Start that engine, or choose another: `unset DOCKER_HOST`, or `docker context use default`."
-    elif any("refused" in reason for reason in reasons):
-        remedy = "Start it: open Docker Desktop, or run `sudo systemctl start docker`."
-    else:
-        remedy = "Install one (Docker Desktop, or `sudo apt-get install docker.io`) and start it."
-    return f"No Docker Engine answered. {remedy}\nTried:\n{tried}"
+        return "Let your user in: `sudo usermod -aG docker $USER`, then log out and in again."
+    if len(reasons) == 1 and sys.platform != "win32":  # There, a single place need not be a choice.
+        return "Start that engine, or choose another: `unset DOCKER_HOST`, or `docker context use default`."
+    if any("refused" in reason for reason in reasons) or sys.platform == "win32":
+        return "Start it: open Docker Desktop, or run `sudo systemctl start docker`."
+    return "Install one (Docker Desktop, or `sudo apt-get install docker.io`) and start it."

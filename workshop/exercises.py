@@ -11,11 +11,13 @@ of the same id stands in `notebooks/solutions/`, and the cell with the blanks is
 
 import dis
 import json
+import os
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -23,7 +25,7 @@ from IPython.display import display
 
 from workshop.repository import WORK
 
-PROGRESS_FILE = WORK / "progress.json"
+PROGRESS_FILE = Path(os.environ.get("WORKSHOP_PROGRESS", WORK / "progress.json"))
 BLANK = "____"
 
 Answer = Callable[..., Any]
@@ -100,8 +102,8 @@ def exercise(id: str) -> Callable[[Answer], Answer]:
 
     def judge(answer: Answer) -> Answer:
         result = evaluate(id, answer)
-        _remember(result)
         display(result)
+        _remember(result)
         return answer
 
     return judge
@@ -130,7 +132,10 @@ def find_check(id: str) -> Check:
 
 def solved() -> list[str]:
     """The ids of the exercises that this learner has solved, in order."""
-    return sorted(json.loads(PROGRESS_FILE.read_text())) if PROGRESS_FILE.exists() else []
+    try:
+        return sorted(json.loads(PROGRESS_FILE.read_text()))
+    except (FileNotFoundError, ValueError):  # The latter: a full disk left half a file.
+        return []
 
 
 def _remember(result: Result) -> None:

@@ -9,11 +9,15 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from workshop.repository import NOTEBOOKS, solutions
 
 CELL_SECONDS = 600
 EXERCISE = "exercise-"  # How the id of an exercise's cell begins; the exercise's own id follows.
+
+# On a shared machine, nobody else can read along with the kernels; they warn otherwise.
+KERNELS = Config({"KernelManager": {"transport_encryption": "auto"}})
 
 OnCell = Callable[[int, int], None]
 
@@ -79,7 +83,9 @@ def execute(notebook: NotebookNode, name: str, on_cell: OnCell = lambda done, of
     """Execute a notebook that is already read, with `notebooks/` as its working directory."""
     started = time.perf_counter()
     resources = {"metadata": {"path": str(NOTEBOOKS)}}
-    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=resources)
+    client = NotebookClient(
+        notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=resources, config=KERNELS
+    )
     client.on_cell_executed = lambda cell_index, **_: on_cell(cell_index + 1, len(notebook.cells))
     try:
         client.execute()
