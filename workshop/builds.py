@@ -306,7 +306,7 @@ def _table(build: Build) -> str:
     return (
         f'<div style="font-size:13px;line-height:1.45;max-width:70em">'
         f'<table style="border:none;border-collapse:collapse;table-layout:fixed;width:100%;margin:0">'
-        f'<colgroup><col style="width:6.5em"><col style="width:5em"><col style="width:2.5em"><col>'
+        f'<colgroup><col style="width:8em"><col style="width:5em"><col style="width:2.5em"><col>'
         f"</colgroup>{rows}</table>"
         f'<div style="{LINE};opacity:.7;font-family:monospace">{last}</div>'
         f'<div role="progressbar" aria-valuenow="{done}" style="height:6px;border-radius:3px;margin:.3em 0;'
