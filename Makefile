@@ -1,6 +1,6 @@
 # make lab    open the workshop in JupyterLab
 # make test   run everything: lint, types, units, images, every notebook
-# make clean  leave the clone, and the Docker Engine, as they were before
+# make clean  remove what the other two made, here and on the Docker Engine
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,8 +28,8 @@ types: .venv/test
 	@cd services/marketplace && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
 
 clean:
-	@if [ -x $(BIN)/workshop ]; then $(BIN)/workshop clean; \
-	else echo "There is no .venv here, so the Docker Engine is left as it is."; fi
+	@$(BIN)/workshop clean 2>/dev/null || \
+	echo "No working .venv here, so the Docker Engine is left as it is; make lab, then make clean, cleans it too."
 	@echo "Removing everything here that git ignores: .venv, stubs, caches, work/ …"
 	@git clean -ffdXq
 

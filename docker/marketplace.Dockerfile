@@ -23,7 +23,7 @@ WORKDIR /service
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 EXPOSE 5000
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["python", "healthcheck.py"]
 CMD ["gunicorn"]
 COPY --from=packages /venv /venv
 COPY --from=stubs /stubs/recommendations_pb2.py /stubs/recommendations_pb2_grpc.py ./

@@ -25,7 +25,7 @@ ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 # A number, because Kubernetes cannot tell whether a name is root.
 USER 10001:10001
 EXPOSE 50051
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["python", "healthcheck.py"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["python", "healthcheck.py"]
 # The exec form: Python itself is process 1 and gets the stop signal.
 CMD ["python", "recommendations.py"]
 COPY --from=packages /venv /venv

@@ -1,11 +1,28 @@
 """What all tests share: the engine, and the promise that nothing is left behind."""
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 
 import docker
 import pytest
 
 from workshop import base_image, cleanup, engine
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str, Sequence[str]], str]:
+    """Find a program that some tests need beside Python and the engine.
+
+    Where it is missing, a learner's run goes on without those tests and says so; CI has to have it.
+    """
+
+    def tool(remedy: str, names: Sequence[str]) -> str:
+        if found := next(filter(None, map(shutil.which, names)), None):
+            return found
+        return pytest.fail(remedy) if "CI" in os.environ else pytest.skip(remedy)
+
+    return tool
 
 
 @pytest.fixture(scope="session")

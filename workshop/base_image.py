@@ -4,6 +4,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,13 @@ OFFICIAL = "python:3.13-slim"
 STAND_IN = "workshop-python:3.13"  # A name of its own: nobody shall take it for the official image.
 SUITE = "trixie"  # The Debian release whose Python is 3.13.
 
-PIP_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_DEFAULT_TIMEOUT")
-PROXY_SETTINGS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+# The settings of pip that a build needs too, and the variables that carry them into an image.
+PIP_SETTINGS = {
+    "index-url": "PIP_INDEX_URL",
+    "extra-index-url": "PIP_EXTRA_INDEX_URL",
+    "trusted-host": "PIP_TRUSTED_HOST",
+    "timeout": "PIP_DEFAULT_TIMEOUT",
+}
 
 
 class NoBaseImage(RuntimeError):
@@ -88,7 +94,7 @@ def make_stand_in(client: DockerClient) -> None:
         _adapt(root)
         archive = Path(folder) / "root.tar"
         _run("tar", "-C", str(root), "-cf", str(archive), ".")
-        changes = [f"ENV {name}={value}" for name, value in _environment().items()]
+        changes = [f'ENV {name}="{value}"' for name, value in _environment().items()]
         changes += ['CMD ["python3"]']  # No label of ours: all that is built on it would carry it too.
         repository, tag = STAND_IN.split(":")
         client.api.import_image_from_file(str(archive), repository, tag, changes=changes)
@@ -126,7 +132,17 @@ def _adapt(root: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """This machine's proxy and pip settings, but those that name a path of this machine only."""
-    settings = {name: os.environ[name] for name in PIP_SETTINGS + PROXY_SETTINGS if name in os.environ}
-    settings = {name: value for name, value in settings.items() if "file:" not in value}
-    return {"PIP_CERT": "/etc/ssl/certs/ca-certificates.crt", **settings}
+    """The CA bundle, and this machine's pip settings, whether they stand in a file or in variables.
+
+    What names a path of this machine, or carries a password that everybody could read in the image,
+    stays behind. Proxies are not an image's business: the engine gives them to builds and containers
+    (`proxies` in `~/.docker/config.json`).
+    """
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
+    settings = {"PIP_CERT": "/etc/ssl/certs/ca-certificates.crt"}
+    for line in listed.stdout.splitlines():
+        name, _, quoted = line.partition("=")
+        value = quoted.strip("'\"")
+        if (key := name.split(".")[-1]) in PIP_SETTINGS and "file:" not in value and "@" not in value:
+            settings[PIP_SETTINGS[key]] = value
+    return settings

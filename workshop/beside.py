@@ -183,6 +183,7 @@ def _run(
                 "PYTHONPATH": str(ROOT),
                 "PYTHONUNBUFFERED": "1",
                 "PORT": str(port),
+                "LISTEN_HOST": "localhost",  # For this machine only, not for the whole Wi-Fi.
                 **environment,
             },
             stdin=subprocess.PIPE,

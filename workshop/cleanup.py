@@ -8,7 +8,8 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from workshop.base_image import STAND_IN
 
 LABEL = "microservices-workshop"
-LABELS = {LABEL: "lesson"}  # Goes on every container, network and image that a lesson makes.
+LABELS = {LABEL: "lesson"}  # Goes on every container and network that a lesson makes.
+IMAGE_LABELS = {LABEL: "image"}  # Goes on every image; what a learner runs from one inherits it.
 
 NAMES = ("recommendations", "marketplace")
 NETWORK = "microservices"
@@ -44,7 +45,8 @@ def remove_everything(client: DockerClient) -> None:
 def remove_containers(client: DockerClient) -> None:
     """Remove the workshop's containers and networks."""
     for container in client.containers.list(all=True, filters=_OURS, ignore_removed=True):
-        _gone(container.remove, force=True, v=True)
+        if _is_ours(container.labels):
+            _gone(container.remove, force=True, v=True)
     for network in client.networks.list(filters=_OURS, greedy=True):
         for guest in network.containers:  # A learner's own container may have joined.
             _gone(network.disconnect, guest, force=True)
@@ -70,14 +72,25 @@ def strangers(client: DockerClient) -> list[str]:
     containers = [
         f"container “{container.name}”: `docker rename {container.name} my-{container.name}`"
         for container in client.containers.list(all=True, ignore_removed=True)
-        if container.name in NAMES and LABEL not in container.labels
+        if container.name in NAMES and not _is_ours(container.labels)
     ]
     networks = [
         f"network “{network.name}”: `docker network rm {network.name}`"
         for network in client.networks.list(names=[NETWORK])
         if network.name == NETWORK and LABEL not in (network.attrs.get("Labels") or {})
     ]
-    return containers + networks
+    images = [
+        f"image “{name}”: `docker tag {name} my-{name}`, then `docker rmi {name}`"
+        for image in client.images.list()
+        for name in NAMES
+        if f"{name}:latest" in image.tags and LABEL not in image.labels
+    ]
+    return containers + networks + images
+
+
+def _is_ours(labels: dict[str, str]) -> bool:
+    """Whether a lesson made the container; one that a learner ran from our image has the image's label."""
+    return labels.get(LABEL, IMAGE_LABELS[LABEL]) != IMAGE_LABELS[LABEL]
 
 
 def _gone(remove, *args, **options) -> None:  # type: ignore[no-untyped-def]

@@ -107,7 +107,7 @@ def _clean(chosen: argparse.Namespace) -> int:
     try:
         client = engine.connect(say=lambda line: None)
     except engine.EngineNotFound:
-        print("No engine answers, so there is nothing to remove from one.")
+        print("No engine answers. If the workshop has left something on one, start it and clean again.")
         return 0
     cleanup.remove_everything(client)
     print("Removed the workshop's containers, networks and images from the engine.")

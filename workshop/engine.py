@@ -76,7 +76,7 @@ def connect(say: Callable[[str], None] = print) -> DockerClient:
         EngineNotFound: nobody answers.
     """
     failures = []
-    for place in places():
+    for place in _places_or_fail():
         client, failure = _try(place)
         if client:
             say(f"Engine: {describe(client)}, found through {place}.")
@@ -84,6 +84,14 @@ def connect(say: Callable[[str], None] = print) -> DockerClient:
         failures.append((place, failure))
     reasons = [reason for _, reason in failures]
     raise EngineNotFound([f"{place}: {reason}" for place, reason in failures], _remedy(reasons))
+
+
+def _places_or_fail() -> list[Place]:
+    try:
+        return list(places())
+    except DockerException as error:
+        remedy = "Mend DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or `unset` them."
+        raise EngineNotFound([f"DOCKER_HOST: {error}"], remedy) from error
 
 
 def describe(client: DockerClient) -> str:

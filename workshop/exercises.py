@@ -23,6 +23,8 @@ from typing import Any
 
 from IPython.display import display
 
+from workshop.base_image import NoBaseImage
+from workshop.engine import EngineNotFound
 from workshop.repository import WORK
 
 PROGRESS_FILE = Path(os.environ.get("WORKSHOP_PROGRESS", WORK / "progress.json"))
@@ -119,6 +121,8 @@ def evaluate(id: str, answer: Answer) -> Result:
         judged_by.run(answer)
     except NotYet as nudge:
         return Result(id, "✗", str(nudge))
+    except (EngineNotFound, NoBaseImage) as error:
+        return Result(id, "✗", f"The check could not run. {error}")
     except Exception as error:
         return Result(id, "✗", _where(error, answer))
     return Result(id, "✓", judged_by.can_now)

@@ -1,6 +1,7 @@
 """Ask for host ports politely: take the usual one where it is free, else the next."""
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
 
@@ -53,9 +54,11 @@ def _wildcards() -> Iterator[tuple[socket.AddressFamily, str]]:
 
 def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        if hasattr(socket, "SO_REUSEADDR"):
+        if os.name == "posix":
             # Like servers do: the last connections of an earlier one do not count as taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:  # On Windows that option would share a port that somebody listens on.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)  # type: ignore[attr-defined]
         try:
             probe.bind((address, port))
             probe.listen(1)

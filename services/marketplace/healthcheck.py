@@ -1,6 +1,9 @@
 """Exit with 0 when the page's process on this machine answers: the image's HEALTHCHECK."""
 
 import os
-from urllib.request import urlopen
+import sys
+from http.client import HTTPConnection
 
-urlopen(f"http://localhost:{os.environ.get('PORT', '5000')}/healthz", timeout=2).close()
+connection = HTTPConnection("localhost", int(os.environ.get("PORT", "5000")), timeout=2)
+connection.request("GET", "/healthz")
+sys.exit(connection.getresponse().status != 200)

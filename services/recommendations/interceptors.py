@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 
 class RequestLog(grpc.aio.ServerInterceptor):
-    """Log one line for every call of one gRPC service; health checks and reflection stay silent.
+    """Log one line for every unary call of one gRPC service; health checks and reflection stay silent.
 
     An exception that the handler did not foresee is logged whole and reaches the caller as
     INTERNAL, without its text; a request that is no message at all is an INVALID_ARGUMENT.
@@ -32,7 +32,7 @@ class RequestLog(grpc.aio.ServerInterceptor):
     ) -> Any:
         method = handler_call_details.method
         handler = await continuation(handler_call_details)
-        if not method.startswith(self._prefix) or handler is None:
+        if not method.startswith(self._prefix) or handler is None or handler.unary_unary is None:
             return handler
 
         async def logged(data: bytes, context: grpc.aio.ServicerContext) -> Any:

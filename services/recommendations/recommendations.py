@@ -1,8 +1,8 @@
 """The Recommendations service: picks books, speaks gRPC.
 
-Start it with `python recommendations.py`. It listens on `PORT` (50051), answers the
-standard health checks and reflection, and on SIGTERM or Ctrl-C finishes the calls in
-flight before it leaves with exit code 0.
+Start it with `python recommendations.py`. It listens on `PORT` (50051) of `LISTEN_HOST` (all
+of the machine's addresses), answers the standard health checks and reflection, and on SIGTERM
+or Ctrl-C finishes the calls in flight before it leaves with exit code 0.
 """
 
 import asyncio
@@ -98,9 +98,9 @@ async def serve(address: str) -> None:
 def main() -> None:
     """Serve on `PORT`; a port that cannot be had ends the process with code 1 and one sentence."""
     log_to_stdout()
-    port = os.environ.get("PORT", "50051")
+    host, port = os.environ.get("LISTEN_HOST", "[::]"), os.environ.get("PORT", "50051")
     try:
-        asyncio.run(serve(f"[::]:{port}"))
+        asyncio.run(serve(f"{host}:{port}"))
     except RuntimeError:
         log.error(f"cannot listen on port {port}: stop the process that has it, or set PORT")
         sys.exit(1)

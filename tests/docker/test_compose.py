@@ -12,29 +12,24 @@ from workshop.repository import ROOT
 from waiting import page, published_port, until
 
 
-def compose_command() -> list[str]:
+@pytest.fixture
+def command(tool) -> list[str]:
     """The plugin `docker compose`, or the older program `docker-compose`."""
-    if (
-        shutil.which("docker")
-        and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
-    ):
-        return ["docker", "compose"]
-    assert shutil.which("docker-compose"), (
-        "Neither `docker compose` nor `docker-compose` is here; install one: "
-        "sudo apt-get install docker-compose-plugin, or docker-compose"
-    )
-    return ["docker-compose"]
+    plugin = ["docker", "compose"]
+    if shutil.which("docker") and subprocess.run([*plugin, "version"], capture_output=True).returncode == 0:
+        return plugin
+    return [tool("No compose here: sudo apt-get install docker-compose", ["docker-compose"])]
 
 
 @pytest.fixture
-def compose(client, images, python_image):
+def compose(client, images, python_image, command):
     cleanup.start_over(client)
-    command = [*compose_command(), "-p", "workshop-test", "-f", str(ROOT / "docker" / "compose.yaml")]
+    full = [*command, "-p", "workshop-test", "-f", str(ROOT / "docker" / "compose.yaml")]
     # Port 0: the engine chooses one that is free.
     variables = {**os.environ, "PYTHON_IMAGE": python_image, "MARKETPLACE_PORT": "0", "DOCKER_BUILDKIT": "0"}
 
     def compose(*arguments: str) -> str:
-        finished = subprocess.run([*command, *arguments], env=variables, capture_output=True, text=True)
+        finished = subprocess.run([*full, *arguments], env=variables, capture_output=True, text=True)
         assert finished.returncode == 0, finished.stdout + finished.stderr
         return finished.stdout
 

@@ -77,7 +77,7 @@ def test_the_package_does_not_know_the_services_code(path: Path):
     """Arrows go one way: a lesson may import a service's stubs, the package never."""
     modules = {p.stem for service in (NOTEBOOKS.parent / "services").iterdir() for p in service.glob("*.py")}
     modules.add("services")
-    for node in ast.parse(path.read_text("utf-8")).body:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert not modules & {name.split(".")[0] for name in names}

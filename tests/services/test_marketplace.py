@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from gunicorn.workers import gthread
 
 from marketplace import create_app
 from processes import MARKETPLACE, RECOMMENDATIONS, Running, Start, free_port
@@ -152,3 +153,8 @@ def test_the_page_names_nothing_by_an_absolute_path():
     page = create_app(Recommender("localhost:1")).test_client().get("/").get_data(as_text=True)
     assert 'href="/' not in page
     assert 'src="/' not in page
+
+
+def test_the_setting_that_gunicorn_does_not_offer_is_still_there():
+    """gunicorn.conf.py shortens it; under another name in a new version, every stop would be slow again."""
+    assert gthread.STOP_KEEPALIVE_LINGER > 0

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -18,9 +17,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert program, "No browser for the tests: install one, e.g. sudo apt-get install chromium"
+def browser(tool) -> Iterator[Browser]:
+    names = ["chromium", "chromium-browser", "google-chrome"]
+    program = tool("No browser for the tests here: sudo apt-get install chromium", names)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser

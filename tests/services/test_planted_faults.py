@@ -23,22 +23,39 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("file", "right", "wrong"), FAULTS, ids=lambda text: text[-30:])
-def test_a_planted_fault_is_found(tmp_path: Path, file: str, right: str, wrong: str):
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the services with their tests."""
     for folder in ("services", "protobufs", "tests/services"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
-    code = tmp_path / "services" / file
+    return tmp_path
+
+
+@pytest.mark.parametrize("service", ["recommendations", "marketplace"])
+def test_without_a_fault_the_copy_passes(copy: Path, service: str):
+    """Else the faults below would be found for the wrong reason."""
+    finished = run_tests(copy, service)
+    assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.parametrize(("file", "right", "wrong"), FAULTS, ids=lambda text: text[-30:])
+def test_a_planted_fault_is_found(copy: Path, file: str, right: str, wrong: str):
+    code = copy / "services" / file
     text = code.read_text("utf-8")
     assert text.count(right) == 1, f"{right!r} must be in {file} once"
     code.write_text(text.replace(right, wrong), "utf-8")
-    tests = f"tests/services/test_{Path(file).parts[0]}.py"
-    finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests],
-        cwd=tmp_path,
+    finished = run_tests(copy, Path(file).parts[0])
+    assert finished.returncode == 1, f"no test failed:\n{finished.stdout[-2000:]}"
+    assert "FAILED" in finished.stdout
+
+
+def run_tests(copy: Path, service: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, f"tests/services/test_{service}.py"],
+        cwd=copy,
         env={**os.environ, "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
     )
-    assert finished.returncode == 1, f"no test failed:\n{finished.stdout[-2000:]}"
-    assert "FAILED" in finished.stdout

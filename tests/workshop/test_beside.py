@@ -42,7 +42,7 @@ def test_a_taken_port_is_left_alone_and_the_next_one_used():
         other.listen()
         taken = other.getsockname()[1]
         with beside.run_recommendations() as service:
-            assert service.port > taken or taken > 50051
+            assert service.port != taken
 
 
 def test_a_taken_port_that_was_asked_for_is_an_error_that_names_its_owner():

@@ -96,8 +96,9 @@ def test_cleaning_leaves_what_is_not_the_workshops(
     own_container: docker.models.containers.Container,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    # The images would have to be built again for the next test; test_network.py looks at removing those.
+    # The images would have to be made again for the next test; test_cleanup.py looks at removing those.
     monkeypatch.setattr(cleanup, "remove_images", lambda client: None)
+    monkeypatch.setattr(cleanup, "STAND_IN", "no-such-image")
     ours = client.containers.create(python_image, labels=cleanup.LABELS)
     network = client.networks.create(f"ours-{time.monotonic_ns()}", labels=cleanup.LABELS)
     assert cli.main(["clean"]) == 0
