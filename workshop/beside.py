@@ -170,7 +170,7 @@ def _run(
 ) -> Service:
     if name in _running:
         _running[name].stop()
-    port = _choose_port(port, usual_port)
+    port = ports.choose(port, usual_port)
     # The port tells apart the files of two notebooks that run the same service at the same time.
     log_file = WORK / "logs" / f"{name}-{port}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -194,17 +194,6 @@ def _run(
     _running[name] = service
     _wait_until_it_listens(service)
     return service
-
-
-def _choose_port(port: int | None, usual_port: int) -> int:
-    if port is None:
-        return ports.next_free(usual_port)
-    if not ports.is_free(port):
-        raise ports.PortTaken(
-            f"Port {port} is taken by {ports.owner(port)}. "
-            f"Stop that, or ask for another: port={ports.next_free(port)}."
-        )
-    return port
 
 
 def _wait_until_it_listens(service: Service) -> None:

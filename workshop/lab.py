@@ -33,7 +33,7 @@ def start(port: int | None = None, browser: bool = True) -> None:
         InvalidContract: the stubs cannot be generated.
     """
     _say("Starting JupyterLab on the first lesson …")
-    chosen = _choose(port)
+    chosen = ports.choose(port, USUAL_PORT)
     if not stubs.are_current():
         _say("Generating the stubs from the contract.")
         stubs.generate()
@@ -79,17 +79,6 @@ def has_screen(environment: Mapping[str, str], platform: str) -> bool:
     if platform.startswith("linux"):
         return "DISPLAY" in environment or "WAYLAND_DISPLAY" in environment
     return True
-
-
-def _choose(port: int | None) -> int:
-    if port is None:
-        return ports.next_free(USUAL_PORT)
-    if not ports.is_free(port):
-        raise ports.PortTaken(
-            f"Port {port} is taken by {ports.owner(port)}. "
-            f"Stop that, or ask for another: workshop lab --port {ports.next_free(port)}"
-        )
-    return port
 
 
 def _serve(argv: list[str]) -> None:

@@ -33,6 +33,22 @@ def next_free(port: int) -> int:
     )
 
 
+def choose(wanted: int | None, usual: int) -> int:
+    """The port that was asked for, or else the usual one or the next that is free.
+
+    Raises:
+        PortTaken: somebody else has the port that was asked for.
+    """
+    if wanted is None:
+        return next_free(usual)
+    if not is_free(wanted):
+        raise PortTaken(
+            f"Port {wanted} is taken by {owner(wanted)}. "
+            f"Stop that, or ask for another: {next_free(wanted)} is free."
+        )
+    return wanted
+
+
 def owner(port: int) -> str:
     """Who listens on the port, e.g. `python3 (process 4711)`; `another process` where we may not know."""
     try:

@@ -1,4 +1,7 @@
-"""One JSON object a line on stdout: what people can read and log collectors can parse."""
+"""One JSON object a line on stdout: what people can read and log collectors can parse.
+
+Both services have this file, each its own copy: a shared library would tie their releases together.
+"""
 
 import json
 import logging
