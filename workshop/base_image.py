@@ -12,6 +12,8 @@ from pathlib import Path
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
 
+from workshop.errors import PlainError
+
 OFFICIAL = "python:3.13-slim"
 STAND_IN = "workshop-python:3.13"  # A name of its own: nobody shall take it for the official image.
 SUITE = "trixie"  # The Debian release whose Python is 3.13.
@@ -25,7 +27,7 @@ PIP_SETTINGS = {
 }
 
 
-class NoBaseImage(RuntimeError):
+class NoBaseImage(PlainError):
     """There is no base image, and this machine cannot get or make one; the message says what to do."""
 
 

@@ -6,13 +6,15 @@ workshop.ports.PortTaken  somebody else has the port
 
 import atexit
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from workshop import ports
+from workshop.errors import PlainError
 from workshop.repository import ROOT, SERVICES, WORK
 
 READY_SECONDS = 20.0
@@ -20,7 +22,7 @@ STOP_SECONDS = 8.0
 LOG_LINES = 12
 
 
-class NotReady(RuntimeError):
+class NotReady(PlainError):
     """A service exited early or was too slow; the message says which and shows its last log lines."""
 
 
@@ -163,16 +165,26 @@ def run_marketplace(
 def _run(
     name: str,
     command: list[str],
-    port: int | None,
+    wanted: int | None,
     usual_port: int,
     folder: Path,
     environment: dict[str, str],
 ) -> Service:
     if name in _running:
         _running[name].stop()
-    port = ports.choose(port, usual_port)
-    # The port tells apart the files of two notebooks that run the same service at the same time.
-    log_file = WORK / "logs" / f"{name}-{port}.log"
+    service = _start(name, command, ports.choose(wanted, usual_port), folder, environment)
+    try:
+        _wait_until_it_listens(service)
+    except NotReady:
+        if wanted is None and not ports.is_free(service.port):  # Another notebook was faster: the next port.
+            return _run(name, command, wanted, usual_port, folder, environment)
+        raise
+    return service
+
+
+def _start(name: str, command: list[str], port: int, folder: Path, environment: dict[str, str]) -> Service:
+    # The kernel's number tells apart the files of two notebooks that run the same service.
+    log_file = WORK / "logs" / f"{name}-{os.getpid()}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("wb") as output:
         process = subprocess.Popen(
@@ -190,10 +202,8 @@ def _run(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    service = Service(name, process, port, log_file)
-    _running[name] = service
-    _wait_until_it_listens(service)
-    return service
+    _running[name] = Service(name, process, port, log_file)
+    return _running[name]
 
 
 def _wait_until_it_listens(service: Service) -> None:
@@ -201,13 +211,23 @@ def _wait_until_it_listens(service: Service) -> None:
     while time.monotonic() < deadline:
         if not service.is_running:
             raise NotReady(_story(service, f"exited with code {service.exit_code} before it was ready"))
-        try:
-            socket.create_connection(("localhost", service.port), timeout=1).close()
+        if _listens(service):
             return
-        except OSError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     service.stop()
     raise NotReady(_story(service, f"did not listen on port {service.port} within {READY_SECONDS:.0f} s"))
+
+
+def _listens(service: Service) -> bool:
+    """Whether this very process has the port; a connection could be answered by somebody else's."""
+    try:
+        connections = psutil.Process(service.pid).net_connections("tcp")
+    except psutil.Error:  # It has just ended.
+        return False
+    return any(
+        connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (service.port,)
+        for connection in connections
+    )
 
 
 def _story(service: Service, what: str) -> str:

@@ -23,6 +23,7 @@ from IPython.display import display
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
+from workshop.errors import PlainError
 from workshop.svg import COLOURS
 
 LOG_LINES = 12
@@ -37,7 +38,7 @@ TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NOISE = re.compile(r"Removing intermediate container|COMMIT ")
 
 
-class BuildFailed(RuntimeError):
+class BuildFailed(PlainError):
     """A build stopped; the message says at which step and why.
 
     Attributes:
@@ -47,10 +48,6 @@ class BuildFailed(RuntimeError):
     def __init__(self, message: str, build: "Build") -> None:
         super().__init__(message)
         self.build = build
-
-    def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the story, without the frames that lead to it."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class DiskFull(BuildFailed):

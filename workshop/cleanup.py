@@ -6,6 +6,7 @@ from docker import DockerClient
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from workshop.base_image import STAND_IN
+from workshop.errors import PlainError
 
 LABEL = "microservices-workshop"
 LABELS = {LABEL: "lesson"}  # Goes on every container and network that a lesson makes.
@@ -17,7 +18,7 @@ NETWORK = "microservices"
 _OURS: dict[str, str | list[str] | bool] = {"label": LABEL}
 
 
-class NameTaken(RuntimeError):
+class NameTaken(PlainError):
     """A name that the lessons use belongs to something that the workshop did not make."""
 
 

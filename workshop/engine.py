@@ -16,12 +16,14 @@ from docker.errors import DockerException
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
+from workshop.errors import PlainError
+
 REQUEST_SECONDS = 600  # A silent `RUN pip install` on slow Wi-Fi may take minutes between two lines.
 PROBE_SECONDS = 10
 NOWHERE = "no address"
 
 
-class EngineNotFound(RuntimeError):
+class EngineNotFound(PlainError):
     """No engine answered. The message names every place that was tried and the remedy.
 
     Attributes:
@@ -159,7 +161,10 @@ def _remedy(reasons: list[str]) -> str:
     if "permission denied" in reasons:
         return "Let your user in: `sudo usermod -aG docker $USER`, then log out and in again."
     if len(reasons) == 1 and sys.platform != "win32":  # There, a single place need not be a choice.
-        return "Start that engine, or choose another: `unset DOCKER_HOST`, or `docker context use default`."
+        return (
+            "Start that engine, or choose another: stop the lab, `unset DOCKER_HOST` or "
+            "`docker context use default`, and start the lab again from there."
+        )
     if any("refused" in reason for reason in reasons) or sys.platform == "win32":
         return "Start it: open Docker Desktop, or run `sudo systemctl start docker`."
     return "Install one (Docker Desktop, or `sudo apt-get install docker.io`) and start it."

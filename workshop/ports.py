@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import psutil
 
+from workshop.errors import PlainError
+
 ATTEMPTS = 100
 
 
-class PortTaken(RuntimeError):
+class PortTaken(PlainError):
     """Somebody else listens on a port that was asked for."""
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from docker.errors import DockerException
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from workshop import cleanup, engine, report, runner, stubs
-from workshop.repository import WORK, lessons
+from workshop.repository import ROOT, WORK, lessons
 
 REPORT = WORK / "rehearsal.html"
 STOP_SECONDS = 10
@@ -44,6 +45,11 @@ def rehearse(
         FileNotFoundError: there is no notebook at all.
     """
     paths = chosen(lessons(), numbers)
+    if changed := edited():
+        print(
+            f"Rehearsed as edited here: {', '.join(changed)}. "
+            "`git restore notebooks` brings back the originals."
+        )
     target = target or REPORT
     if not stubs.are_current():
         stubs.generate()
@@ -60,6 +66,17 @@ def rehearse(
     failed = [run.name for run in runs if report.verdict(run, solved)]
     print(f"{report.counted(runs)}, {len(failed)} failed. Report: {target}")
     return not failed
+
+
+def edited() -> list[str]:
+    """The notebooks that differ from what git has; none where there is no git to ask."""
+    try:
+        asked = subprocess.run(
+            ["git", "status", "--porcelain", "--", "notebooks"], cwd=ROOT, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return []
+    return [line[3:] for line in asked.stdout.splitlines() if line.endswith(".ipynb")]
 
 
 def chosen(paths: Sequence[Path], numbers: Sequence[str] | None) -> list[Path]:

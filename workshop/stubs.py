@@ -3,13 +3,14 @@
 from importlib.resources import files
 from pathlib import Path
 
+from workshop.errors import PlainError
 from workshop.repository import PROTO, SERVICES
 
 FOLDERS = (SERVICES / "recommendations", SERVICES / "marketplace")
 NAMES = ("recommendations_pb2.py", "recommendations_pb2.pyi", "recommendations_pb2_grpc.py")
 
 
-class InvalidContract(RuntimeError):
+class InvalidContract(PlainError):
     """The compiler refused the .proto file; its own words stand above this error."""
 
 

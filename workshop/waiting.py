@@ -11,6 +11,8 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
+from workshop.errors import PlainError
+
 READY_SECONDS = 20.0
 PAUSE_SECONDS = 0.1
 LOG_LINES = 12
@@ -19,7 +21,7 @@ ANSWER_LINES = 4  # A failed gRPC call is told in four.
 _ENDED = ("exited", "dead", "removing")
 
 
-class NotReady(RuntimeError):
+class NotReady(PlainError):
     """A container did not become ready; the message has its state and its last log lines."""
 
 

@@ -54,6 +54,18 @@ def test_a_taken_port_that_was_asked_for_is_an_error_that_names_its_owner():
             beside.run_recommendations(port=taken)
 
 
+def test_two_notebooks_that_want_the_same_port_get_one_each(monkeypatch: pytest.MonkeyPatch):
+    """As if another notebook took the port between our look and the service's start."""
+    with socket.socket() as other:
+        other.bind(("localhost", 0))
+        other.listen()
+        raced = other.getsockname()[1]
+        answers = iter([raced, ports.next_free(raced)])
+        monkeypatch.setattr(ports, "choose", lambda wanted, usual: next(answers))
+        with beside.run_marketplace() as service:
+            assert service.port != raced
+
+
 def test_a_syntax_error_in_a_copy_is_shown(copy: Path):
     with (copy / "catalogue.py").open("a") as code:
         code.write("\ndef pick(:\n")

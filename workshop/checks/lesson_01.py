@@ -44,8 +44,9 @@ def a_shelf_for_poetry(answer: Answer) -> None:
     read = _classes(_contract()).RecommendationRequest.FromString(request.SerializeToString())
     expect(
         old_program_reads == read.category,
-        f"We had a program of the old contract read a request for poetry, and it did not find "
-        f"{old_program_reads!r}. An enum is a number on the wire. Does reading it need the name?",
+        f"Your contract sends poetry as {numbers['POETRY']}. We had a program of the old contract read that, "
+        f"and it did not find {old_program_reads!r}. An enum is a number on the wire. Does reading it need "
+        "the name?",
     )
 
 

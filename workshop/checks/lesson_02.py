@@ -131,7 +131,9 @@ def a_streaming_handler(answer: Answer) -> None:
     try:
         with grpc.insecure_channel(f"localhost:{port}") as channel:
             request = pb.RecommendationRequest(user_id=5, category=1, max_results=3)
-            titles = reader.read(pb_grpc.RecommendationsStub(channel).Browse(request, timeout=6))
+            browse = pb_grpc.RecommendationsStub(channel).Browse
+            titles = reader.read(browse(request, timeout=6))
+            list(browse(pb.RecommendationRequest(user_id=5, category=1, max_results=1), timeout=6))
     except grpc.RpcError as error:
         expect(False, _why_no_books(error))
     finally:
@@ -141,6 +143,11 @@ def a_streaming_handler(answer: Answer) -> None:
         len(titles) == 3, f"We asked for 3 books and got {len(titles)}. Which field of the request says 3?"
     )
     expect(titles == ["Dune", "Solaris", "Ubik"], f"We got {titles}; send each book's own number and title.")
+    expect(
+        reader.counts == [3, 1],
+        f"We asked for 3 books, then for 1, and you asked `find_books` for {reader.counts}. "
+        "How many is in the request.",
+    )
     expect(
         reader.first_came_early,
         "The first book arrived only when all were found. Yield each one inside the loop, do "
@@ -154,9 +161,11 @@ class _Reader:
     def __init__(self) -> None:
         self._first_has_arrived = threading.Event()
         self.first_came_early = False
+        self.counts: list[int] = []
 
     def find_books(self, category: int, count: int) -> Iterator[tuple[int, str]]:
         """What the handler is given: it finds books, one after the other."""
+        self.counts.append(count)
         for number, title in FOUND[:count]:
             if number == 2:
                 self.first_came_early = self._first_has_arrived.wait(1.5)

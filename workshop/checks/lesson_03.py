@@ -143,6 +143,11 @@ def a_count_in_a_header(answer: Answer) -> None:
         visitor = _visitor(answer(shelf.address))
         full = visitor.get("/?category=SCIENCE_FICTION")
         expect(
+            full.status_code == 200,
+            f"The page answered {full.status_code}. Does your function run after the request, and take and "
+            "return the response?",
+        )
+        expect(
             full.text.count("data-book-id") == 3,
             "The page has lost its books. Is the application made with the recommender that counts?",
         )

@@ -137,7 +137,14 @@ def third_service(answer: Answer) -> None:
         network = made.network("network")
         books = made.run("recommendations", "recommendations", network.name, alias="recommendations")
         waiting.until_ready(books)
-        shop = _is_ready(answer(made.client, network, made.name("partners")))
+        try:
+            shop = _is_ready(answer(made.client, network, made.name("partners")))
+        except TypeError as error:
+            expect(
+                "serializable" not in str(error),
+                "`run` wants the network's name, and `network` is an object.",
+            )
+            raise
         found = ", ".join(sorted(_networks(shop))) or "no network"
         expect(
             network.name in _networks(shop),

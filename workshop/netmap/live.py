@@ -61,11 +61,11 @@ class LiveMap(ipywidgets.HTML):
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread and its connection, and remove the widget."""
+        """End the thread and its connection; the last map stays, and says that it is the last."""
         if not self._closed:
             self._closed = True
             self._hang_up()
-            super().close()
+            self.value += "<p>The map has ended; run its cell again for a new one.</p>"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         # Where there is no kernel, as in exported HTML, the map stays as it was at first.

@@ -69,6 +69,11 @@ def of_the_user(pb, request, find_books):
         yield pb.BookRecommendation(id=number, title=title)
 
 
+def always_three(pb, request, find_books):
+    for number, title in find_books(request.category, 3):
+        yield pb.BookRecommendation(id=number, title=title)
+
+
 def nothing(pb, request, find_books):
     yield from ()
 
@@ -109,6 +114,7 @@ WRONG = [
     ("02-3", "returns one message", served(one_message), "message after message"),
     ("02-3", "collects a list", served(a_list), "do not collect"),
     ("02-3", "reads another field", served(of_the_user), "We asked for 3 books and got 5"),
+    ("02-3", "asks for three whatever is wanted", served(always_three), "How many is in the request"),
     ("02-3", "yields nothing", served(nothing), "without a single book"),
     ("02-3", "forgets to add the servicer", served(a_list, add=False), "add_…_to_server"),
 ]

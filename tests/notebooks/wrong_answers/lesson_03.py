@@ -107,6 +107,7 @@ WRONG = [
     ("03-2", "claims to have picked", fallback(heading="Picked for you"), "Nobody picked these"),
     ("03-3", "counts what was asked for", count(number=lambda books: 3), "only two books"),
     ("03-3", "leaves its recommender out", count(own_recommender=False), "the header says 0"),
+    ("03-3", "runs before the request", count(decorator="before_request"), "answered 500"),
     ("03-3", "adds no header", count(decorator=""), "no header “Recommended-Books”"),
     ("03-3", "keeps the number for all requests", count(where={}), "keep it in `g`"),
 ]

@@ -15,6 +15,13 @@ def on_the_default_network(client, network, name):
     return client.containers.run("marketplace", name=name, detach=True, labels=LABELS)
 
 
+def gives_the_network_itself(client, network, name):
+    return client.containers.run(
+        "marketplace", name=name, detach=True, labels=LABELS, network=network,
+        environment={"RECOMMENDATIONS_HOST": "recommendations"},
+    )  # fmt: skip
+
+
 def calls_its_own_localhost(client, network, name):
     return _shop(client, name, network.name, "localhost", "partners")
 
@@ -93,6 +100,7 @@ def on_two_networks(client, network_name, name):
 
 WRONG = [
     ("07-1", "on the default network", on_the_default_network, "Look at the argument `network`"),
+    ("07-1", "gives the network itself", gives_the_network_itself, "wants the network's name"),
     ("07-1", "calls its own localhost", calls_its_own_localhost, "It calls “localhost”"),
     ("07-1", "calls the network by its name", calls_the_network_by_its_name, "page has no books"),
     ("07-1", "alias of another name", alias_of_another_name, "nobody finds it as `partners`"),
