@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from workshop import ports, stubs
 from workshop.repository import ROOT, WORK
 
@@ -18,7 +16,6 @@ FIRST_LESSON = "notebooks/00-start-here.ipynb"
 SETTINGS = ROOT / "workshop" / "jupyter"
 USUAL_PORT = 8888
 HOST = "127.0.0.1"
-WATCH_MILLISECONDS = 1000
 
 
 def start(port: int | None = None, browser: bool = True) -> None:
@@ -88,7 +85,6 @@ def _serve(argv: list[str]) -> None:
     server = LabApp.initialize_server(argv=argv)
     os.environ["WORKSHOP_LAB_PORT"] = str(server.port)  # So that the doctor knows whose port it is.
     _stop_when_told(server)
-    _stop_with_parent(server)
     address = f"{server.connection_url}lab/tree/{FIRST_LESSON}?token={server.identity_provider.token}"
     # Not before the server listens: that is the event loop's first task, and this is its second.
     server.io_loop.add_callback(_say, f"The workshop: {address}\nStop it with Ctrl-C.")
@@ -104,34 +100,9 @@ def _stop_when_told(server: Any) -> None:
         server.stop(from_signal=True)
         _say("\nStopping JupyterLab and its kernels.")
 
-    caught = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and not _survives_its_terminal():
-        caught.append(signal.SIGHUP)
+    caught = (signal.SIGINT, signal.SIGTERM)
     for each in caught:
         signal.signal(each, stop)
-
-
-def _stop_with_parent(server: Any) -> None:
-    """Stop when the program that started this one is gone: nobody could press Ctrl-C any more."""
-    from tornado.ioloop import PeriodicCallback
-
-    parent = os.getppid()
-    if not psutil.pid_exists(parent) or _survives_its_terminal():
-        return
-
-    def watch() -> None:
-        if os.getppid() != parent or not psutil.pid_exists(parent):
-            watching.stop()
-            server.stop()
-            _say("\nThe program that started JupyterLab is gone; stopping, with all kernels.")
-
-    watching = PeriodicCallback(watch, WATCH_MILLISECONDS)
-    watching.start()
-
-
-def _survives_its_terminal() -> bool:
-    """Whether it was started with `nohup`."""
-    return hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def _is_root() -> bool:

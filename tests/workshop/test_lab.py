@@ -108,17 +108,6 @@ def test_one_signal_stops_it_with_its_kernels(running: Lab, number: signal.Signa
     kernel.wait(STOP_SECONDS)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no shell to kill")
-def test_it_stops_when_the_shell_that_started_it_is_killed(tmp_path: Path):
-    shell = Lab(["sh", "-c", " ".join([*COMMAND, "; true"])], tmp_path)
-    (process,) = psutil.Process(shell.pid).children()
-    shell.process.kill()
-    assert shell.process.stdout
-    rest = shell.process.stdout.read()  # Until the lab has closed it too.
-    assert "is gone; stopping" in rest
-    process.wait(STOP_SECONDS)
-
-
 def test_a_taken_port_that_was_asked_for_is_said_with_another():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
