@@ -24,6 +24,7 @@ PIP_SETTINGS = {
     "extra-index-url": "PIP_EXTRA_INDEX_URL",
     "trusted-host": "PIP_TRUSTED_HOST",
     "timeout": "PIP_DEFAULT_TIMEOUT",
+    "default-timeout": "PIP_DEFAULT_TIMEOUT",  # As the variable is listed.
 }
 
 
@@ -78,21 +79,19 @@ def make_stand_in(client: DockerClient) -> None:
     """Make an image with Debian's Python 3.13 that knows this machine's CA bundle and pip settings.
 
     Raises:
-        NoBaseImage: this machine lacks debootstrap or the right to use it.
+        NoBaseImage: this machine is no Debian or Ubuntu, or this user not its root.
     """
-    if not shutil.which("debootstrap") or not _is_root():
+    if not _is_root() or not any(map(shutil.which, ("debootstrap", "apt-get"))):
         raise NoBaseImage(
             f"Without a registry, the base image must come from somewhere else. Choose one:\n"
             f"  - where it is: docker save {OFFICIAL} -o python.tar; then here: docker load -i python.tar\n"
             f"  - name a mirror's image: export PYTHON_IMAGE=mirror.example/python:3.13-slim\n"
-            f"  - on Debian or Ubuntu: sudo apt-get install debootstrap, then as root: workshop base"
+            f"  - on Debian or Ubuntu: run `workshop base` as root"
         )
     with tempfile.TemporaryDirectory(prefix="workshop-base-") as folder:
         root = Path(folder) / "root"
-        _run(
-            "debootstrap", "--variant=minbase", "--include=ca-certificates,python3,python3-pip,python3-venv",
-            SUITE, str(root),
-        )  # fmt: skip
+        packages = "--include=ca-certificates,python3,python3-pip,python3-venv"
+        _run(*_debootstrap(folder), "--variant=minbase", packages, SUITE, str(root))
         _adapt(root)
         archive = Path(folder) / "root.tar"
         _run("tar", "-C", str(root), "-cf", str(archive), ".")
@@ -100,6 +99,20 @@ def make_stand_in(client: DockerClient) -> None:
         changes += ['CMD ["python3"]']  # No label of ours: all that is built on it would carry it too.
         repository, tag = STAND_IN.split(":")
         client.api.import_image_from_file(str(archive), repository, tag, changes=changes)
+
+
+def _debootstrap(folder: str) -> list[str]:
+    """The command that makes a Debian; where it is not installed, from its package, unpacked in `folder`."""
+    if shutil.which("debootstrap"):
+        return ["debootstrap"]
+    _run("apt-get", "download", "debootstrap", cwd=folder)
+    [package] = map(str, Path(folder).glob("debootstrap_*.deb"))
+    _run("dpkg", "--extract", package, f"{folder}/tool")
+    return [
+        "env",
+        f"DEBOOTSTRAP_DIR={folder}/tool/usr/share/debootstrap",
+        f"{folder}/tool/usr/sbin/debootstrap",
+    ]
 
 
 def _is_root() -> bool:
@@ -114,8 +127,8 @@ def _has(client: DockerClient, name: str) -> bool:
     return True
 
 
-def _run(*command: str) -> None:
-    finished = subprocess.run(command, capture_output=True, text=True)
+def _run(*command: str, cwd: str | None = None) -> None:
+    finished = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     if finished.returncode != 0:
         last_lines = "\n".join((finished.stdout + finished.stderr).splitlines()[-5:])
         raise NoBaseImage(f"{command[0]} failed with code {finished.returncode}:\n{last_lines}")
