@@ -16,15 +16,18 @@ WORKDIR /packages
 COPY services/marketplace/requirements.txt .
 RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
+ENV PYTHONPYCACHEPREFIX=/pycache
+RUN mkdir /pycache && /venv/bin/python -c "import flask, granian.server.mt, grpc, prometheus_client"
 
 FROM ${PYTHON_IMAGE}
 LABEL microservices-workshop="image"
 WORKDIR /service
-ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/venv/bin:$PATH PYTHONPYCACHEPREFIX=/pycache PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 EXPOSE 5000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["python", "healthcheck.py"]
-CMD ["gunicorn"]
+CMD ["python", "server.py"]
 COPY --from=packages /venv /venv
+COPY --from=packages /pycache /pycache
 COPY --from=stubs /stubs/recommendations_pb2.py /stubs/recommendations_pb2_grpc.py ./
 COPY services/marketplace ./

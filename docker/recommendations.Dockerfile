@@ -17,18 +17,22 @@ WORKDIR /packages
 COPY services/recommendations/requirements.txt .
 RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
+# Bytecode of what a start imports: a container may not write any, and would compile it at every start.
+ENV PYTHONPYCACHEPREFIX=/pycache
+RUN mkdir /pycache && /venv/bin/python -c "import asyncio, grpc_health.v1.health, grpc_reflection.v1alpha.reflection, prometheus_client"
 
 FROM ${PYTHON_IMAGE}
 LABEL microservices-workshop="image"
 WORKDIR /service
-ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/venv/bin:$PATH PYTHONPYCACHEPREFIX=/pycache PYTHONDONTWRITEBYTECODE=1
 # A number, because Kubernetes cannot tell whether a name is root.
 USER 10001:10001
-EXPOSE 50051
+EXPOSE 50051 9464
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["python", "healthcheck.py"]
 # The exec form: Python itself is process 1 and gets the stop signal.
 CMD ["python", "recommendations.py"]
 COPY --from=packages /venv /venv
+COPY --from=packages /pycache /pycache
 COPY --from=stubs /stubs/recommendations_pb2.py /stubs/recommendations_pb2_grpc.py ./
 # Last, because it changes most: only this step runs again.
 COPY services/recommendations ./

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -118,7 +119,10 @@ def running() -> list[str]:
 
 
 def run_recommendations(
-    port: int | None = None, folder: Path | str | None = None, name: str = "recommendations"
+    port: int | None = None,
+    folder: Path | str | None = None,
+    name: str = "recommendations",
+    environment: Mapping[str, str] | None = None,
 ) -> Service:
     """Run `python recommendations.py` and wait until it listens.
 
@@ -126,13 +130,16 @@ def run_recommendations(
         port: where it listens; by default 50051, or the next free port where that is taken.
         folder: the service's folder; give your own copy to run that one.
         name: what to call it; a second service of this name replaces the first.
+        environment: further variables for this process; what is named here wins.
 
     Raises:
         PortTaken: the port that you asked for is somebody else's.
         NotReady: it exited, or was too slow.
     """
     command = ["recommendations.py"]
-    return _run(name, command, port, 50051, Path(folder or SERVICES / "recommendations"), {})
+    return _run(
+        name, command, port, 50051, Path(folder or SERVICES / "recommendations"), {**(environment or {})}
+    )
 
 
 def run_marketplace(
@@ -140,6 +147,7 @@ def run_marketplace(
     port: int | None = None,
     folder: Path | str | None = None,
     name: str = "marketplace",
+    environment: Mapping[str, str] | None = None,
 ) -> Service:
     """Run `flask run` with the Marketplace and wait until it listens.
 
@@ -148,18 +156,20 @@ def run_marketplace(
         port: where the page is served; by default 5000, or the next free port where that is taken.
         folder: the service's folder; give your own copy to run that one.
         name: what to call it; a second service of this name replaces the first.
+        environment: further variables for this process; what is named here wins.
 
     Raises:
         PortTaken: the port that you asked for is somebody else's.
         NotReady: it exited, or was too slow.
     """
-    environment = {
+    variables = {
         "FLASK_APP": "marketplace.py",
         "RECOMMENDATIONS_HOST": "localhost",
         "RECOMMENDATIONS_PORT": str(recommendations_port),
+        **(environment or {}),
     }
     command = ["-m", "flask", "run", "--port", "{port}"]
-    return _run(name, command, port, 5000, Path(folder or SERVICES / "marketplace"), environment)
+    return _run(name, command, port, 5000, Path(folder or SERVICES / "marketplace"), variables)
 
 
 def _run(
@@ -195,6 +205,7 @@ def _start(name: str, command: list[str], port: int, folder: Path, environment: 
                 "PYTHONPATH": str(ROOT),
                 "PYTHONUNBUFFERED": "1",
                 "PORT": str(port),
+                "METRICS_PORT": "0",  # Any; the service logs which.
                 "LISTEN_HOST": "localhost",  # For this machine only, not for the whole Wi-Fi.
                 **environment,
             },

@@ -3,31 +3,87 @@
 Both services have this file, each its own copy: a shared library would tie their releases together.
 """
 
+import atexit
+import functools
 import json
 import logging
 import sys
+import threading
 import time
 from typing import Any
 
+import request_id
 
-class JsonFormatter(logging.Formatter):
-    """Write a record as JSON; `extra={"fields": {…}}` adds to it."""
+BATCH_SECONDS = 0.02
 
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "service": record.name,
-            "message": record.getMessage(),
-        }
-        line.update(getattr(record, "fields", {}))
+
+class BatchingHandler(logging.Handler):
+    """Write as JSON what came within a few milliseconds, in one go; warnings and errors at once.
+
+    A write for each line would cost this process and the log collector more than the calls themselves.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+        self._some = threading.Event()
+        threading.Thread(target=self._write_batches, name="log", daemon=True).start()
+        atexit.register(self.flush)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by logging with each record; `extra={"fields": {…}}` adds to the line."""
+        fields = dict(getattr(record, "fields", {}))
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+            fields["exception"] = logging.Formatter().formatException(record.exc_info)
+        self.add(record.created, record.levelname, record.name, record.getMessage(), fields)
+        if record.levelno >= logging.WARNING:
+            self.flush()
+
+    def add(self, moment: float, level: str, service: str, message: str, fields: dict[str, Any]) -> None:
+        """Add one line to the batch."""
+        line = {"time": _second(int(moment)), "level": level.lower(), "service": service, "message": message}
+        if current := request_id.current.get():
+            line["request_id"] = current
+        self._lines.append(json.dumps(line | fields))
+        if not self._some.is_set():
+            self._some.set()
+
+    def flush(self) -> None:
+        """Write what there is."""
+        with self.lock or threading.Lock():
+            lines, self._lines = self._lines, []
+            if lines:
+                sys.stdout.write("\n".join(lines) + "\n")
+                sys.stdout.flush()
+
+    def _write_batches(self) -> None:
+        while self._some.wait():
+            time.sleep(BATCH_SECONDS)
+            self._some.clear()
+            self.flush()
+
+
+@functools.lru_cache(2)
+def _second(moment: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+_handler: BatchingHandler | None = None
+
+
+def log_event(log: logging.Logger, message: str, **fields: Any) -> None:
+    """Log a line as `log.info(message, extra={"fields": fields})` does, at a fraction of its cost.
+
+    For the line that every call writes.
+    """
+    if _handler and log.isEnabledFor(logging.INFO):
+        _handler.add(time.time(), "info", log.name, message, fields)
+    else:
+        log.info(message, extra={"fields": fields})
 
 
 def log_to_stdout() -> None:
     """Send every log record of this process to stdout, one line each."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    global _handler
+    _handler = BatchingHandler()
+    logging.basicConfig(level=logging.INFO, handlers=[_handler])

@@ -1,18 +1,37 @@
-"""The Marketplace's view of Recommendations: one channel, and a deadline on every call."""
+"""The Marketplace's view of Recommendations: a deadline on every call, and an answer in any case."""
 
+import logging
 import os
 
 import grpc
 
 import recommendations_pb2 as pb
-import recommendations_pb2_grpc as pb_grpc
+import request_id
+from bulkhead import Bulkhead, Full
+from channel import Connection
 
 # A page without suggestions now is worth more than one with them later.
 DEADLINE_SECONDS = 0.5
 
-# Look for a vanished service every second; gRPC's own pauses grow to two minutes.
-# And call it directly: a proxy that the environment names is for the world outside.
-CHANNEL_OPTIONS = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.enable_http_proxy", 0)]
+# So many pages may wait for Recommendations at once; the others must not wait with them.
+PLACES = 16
+PATIENCE_SECONDS = 0.1
+
+log = logging.getLogger("marketplace")
+
+
+class NoRecommendations(Exception):
+    """There are no books to show this time.
+
+    Attributes:
+        code: the status code's name; RESOURCE_EXHAUSTED where we did not even ask.
+        details: what gRPC says about it.
+    """
+
+    def __init__(self, code: str, details: str) -> None:
+        super().__init__(f"{code}: {details}")
+        self.code = code
+        self.details = details
 
 
 class Recommender:
@@ -22,12 +41,15 @@ class Recommender:
 
     Args:
         address: `host:port` of the service.
+
+    Raises:
+        ValueError: TLS is half configured, or its files cannot be used.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-        self._stub = pb_grpc.RecommendationsStub(self._channel)
+        self._connection = Connection(address, log)
+        self._bulkhead = Bulkhead(PLACES, PATIENCE_SECONDS)
 
     @classmethod
     def from_environment(cls) -> "Recommender":
@@ -40,16 +62,33 @@ class Recommender:
         """Fetch up to `count` books from the shelf of one category, by its name in the contract.
 
         Raises:
-            grpc.RpcError: with UNAVAILABLE where nobody answers, DEADLINE_EXCEEDED where the
+            NoRecommendations: with UNAVAILABLE where nobody answers, DEADLINE_EXCEEDED where the
                 answer is late, and the codes of the contract.
         """
+        self._connection.refresh()
         request = pb.RecommendationRequest(user_id=user_id, category=category, max_results=count)
-        response = self._stub.Recommend(request, timeout=DEADLINE_SECONDS)
+        try:
+            waited = self._bulkhead.enter()
+        except Full:
+            raise NoRecommendations("RESOURCE_EXHAUSTED", "too many calls wait already") from None
+        answered = False
+        try:
+            response = self._connection.stub.Recommend(
+                request,
+                timeout=DEADLINE_SECONDS - waited,
+                metadata=[("x-request-id", request_id.current.get())],
+            )
+            answered = True
+        except grpc.RpcError as error:
+            answered = error.code() != grpc.StatusCode.DEADLINE_EXCEEDED
+            raise NoRecommendations(error.code().name, error.details() or "") from error
+        finally:
+            self._bulkhead.leave(answered)
         return list(response.recommendations)
 
     def is_reachable(self) -> bool:
         """Tell whether the service can be connected to within the deadline."""
-        ready = grpc.channel_ready_future(self._channel)
+        ready = grpc.channel_ready_future(self._connection.channel)
         try:
             ready.result(timeout=DEADLINE_SECONDS)
         except grpc.FutureTimeoutError:

@@ -1,20 +1,69 @@
-"""What happens around every call: one log line, and no exception that leaves as UNKNOWN."""
+"""What happens around every call: a log line, figures, and no exception that leaves as UNKNOWN.
+
+gRPC hands each call to the first interceptor, which hands it to the next; the last one calls the
+service. Each class here does one thing, so each can be read, tested and left out by itself.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
+import metrics
+import request_id
+from logs import log_event
 
-class RequestLog(grpc.aio.ServerInterceptor):
-    """Log one line for every unary call of one gRPC service; health checks and reflection stay silent.
+Context = grpc.aio.ServicerContext
+Handle = Callable[[Any, Context], Awaitable[Any]]
 
-    An exception that the handler did not foresee is logged whole and reaches the caller as
-    INTERNAL, without its text; a request that is no message at all is an INVALID_ARGUMENT.
+
+class UnaryInterceptor(grpc.aio.ServerInterceptor):
+    """Surround every unary call of one gRPC service; health checks, reflection and streams pass by.
+
+    Args:
+        service: the service's full name in the contract.
+    """
+
+    deserializes = True
+
+    def __init__(self, service: str) -> None:
+        self._prefix = f"/{service}/"
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Called by gRPC for each call: find its handler, and wrap it, once for each method."""
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None or handler.unary_unary is None or not method.startswith(self._prefix):
+                return handler
+            self._wrapped[method] = grpc.unary_unary_rpc_method_handler(
+                partial(self.around, method, self.handle(handler)),
+                handler.request_deserializer if self.deserializes else None,
+                handler.response_serializer,
+            )
+        return self._wrapped[method]
+
+    def handle(self, handler: Any) -> Handle:
+        """What `around` has to call to go on."""
+        return handler.unary_unary
+
+    async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
+        """Do something before or after `await handle(request, context)`."""
+        raise NotImplementedError
+
+
+class RequestLog(UnaryInterceptor):
+    """Log one line for each call, under the request id that the caller sent, or under a new one.
 
     Args:
         service: the service's full name in the contract.
@@ -22,7 +71,7 @@ class RequestLog(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, service: str, log: logging.Logger) -> None:
-        self._prefix = f"/{service}/"
+        super().__init__(service)
         self._log = log
 
     async def intercept_service(
@@ -30,40 +79,87 @@ class RequestLog(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        method = handler_call_details.method
-        handler = await continuation(handler_call_details)
-        if not method.startswith(self._prefix) or handler is None or handler.unary_unary is None:
-            return handler
+        """Called by gRPC for each call, in the context that the handler will run in."""
+        metadata = handler_call_details.invocation_metadata
+        request_id.accept(next((str(value) for key, value in metadata if key == "x-request-id"), ""))
+        return await super().intercept_service(continuation, handler_call_details)
 
-        async def logged(data: bytes, context: grpc.aio.ServicerContext) -> Any:
-            started = time.perf_counter()
-            code = "OK"
-            try:
-                request = await self._parse(handler.request_deserializer, data, context)
-                return await handler.unary_unary(request, context)
-            except grpc.aio.AbortError:
-                code = grpc.StatusCode(context.code()).name
-                raise
-            except asyncio.CancelledError:  # The caller hung up, or its deadline passed.
-                code = grpc.StatusCode.CANCELLED.name
-                raise
-            except Exception:
-                code = grpc.StatusCode.INTERNAL.name
-                self._log.exception("handler failed")
-                await context.abort(grpc.StatusCode.INTERNAL, "the service failed; its log says why")
-            finally:
-                milliseconds = round((time.perf_counter() - started) * 1000, 3)
-                fields = {"method": method, "code": code, "ms": milliseconds}
-                self._log.info("call", extra={"fields": fields})
-
-        # No deserialiser: gRPC's own would answer UNKNOWN, and leave no line in the log.
-        handle: Any = logged  # gRPC's types have no asyncio handlers here.
-        return grpc.unary_unary_rpc_method_handler(handle, None, handler.response_serializer)
-
-    async def _parse(
-        self, deserialize: Callable[[bytes], Any], data: bytes, context: grpc.aio.ServicerContext
-    ) -> Any:
+    async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
+        started = time.perf_counter()
+        code = "OK"
         try:
-            return deserialize(data)
-        except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request's bytes are no such message")
+            return await handle(request, context)
+        except BaseException as error:
+            code = code_of(error, context)
+            raise
+        finally:
+            milliseconds = round((time.perf_counter() - started) * 1000, 3)
+            log_event(self._log, "call", method=method, code=code, ms=milliseconds)
+
+
+class Metrics(UnaryInterceptor):
+    """Count the calls by code, time them, and know how many are in flight."""
+
+    async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
+        started = time.perf_counter()
+        code = "OK"
+        metrics.IN_FLIGHT.inc()
+        try:
+            return await handle(request, context)
+        except BaseException as error:
+            code = code_of(error, context)
+            raise
+        finally:
+            metrics.IN_FLIGHT.dec()
+            metrics.SECONDS.labels(method).observe(time.perf_counter() - started)
+            metrics.HANDLED.labels(method, code).inc()
+
+
+class ExceptionsToStatus(UnaryInterceptor):
+    """Give every failure a status code; what went wrong inside stays inside, in the log.
+
+    An exception that the handler did not foresee is logged whole and reaches the caller as
+    INTERNAL, without its text. Bytes that are no such message are an INVALID_ARGUMENT: they are
+    parsed here, because gRPC's own parsing would answer UNKNOWN.
+
+    Args:
+        service: the service's full name in the contract.
+        log: where unforeseen exceptions go.
+    """
+
+    deserializes = False
+
+    def __init__(self, service: str, log: logging.Logger) -> None:
+        super().__init__(service)
+        self._log = log
+
+    def handle(self, handler: Any) -> Handle:
+        async def parse_and_handle(data: bytes, context: Context) -> Any:
+            try:
+                request = handler.request_deserializer(data)
+            except DecodeError:
+                message = "the request's bytes are no such message"
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
+            return await handler.unary_unary(request, context)
+
+        return parse_and_handle
+
+    async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
+        try:
+            return await handle(request, context)
+        except (grpc.aio.AbortError, asyncio.CancelledError):
+            raise
+        except Exception:
+            self._log.exception("handler failed", extra={"fields": {"method": method}})
+            await context.abort(grpc.StatusCode.INTERNAL, "the service failed; its log says why")
+
+
+def code_of(error: BaseException, context: Context) -> str:
+    """The status code's name under which a call ended that raised `error`."""
+    if isinstance(error, asyncio.CancelledError):
+        # gRPC cancels the handler when the caller hangs up, and when nobody waits any longer.
+        left = context.time_remaining()
+        return "CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED"
+    if isinstance(error, grpc.aio.AbortError):
+        return grpc.StatusCode(context.code()).name
+    return "UNKNOWN"

@@ -2,7 +2,8 @@
 
 Start it with `python recommendations.py`. It listens on `PORT` (50051) of `LISTEN_HOST` (all
 of the machine's addresses), answers the standard health checks and reflection, and on SIGTERM
-or Ctrl-C finishes the calls in flight before it leaves with exit code 0.
+or Ctrl-C finishes the calls in flight before it leaves with exit code 0. Its figures are at
+`/metrics` on `METRICS_PORT` (9464); tls.py and tracing.py say what else the environment may ask for.
 """
 
 import asyncio
@@ -15,10 +16,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+import limits
+import metrics
 import recommendations_pb2 as pb
 import recommendations_pb2_grpc as pb_grpc
+import tracing
 from catalogue import Catalogue
-from interceptors import RequestLog
+from credentials import server_credentials
+from interceptors import ExceptionsToStatus, Metrics, RequestLog
 from logs import log_to_stdout
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Recommendations"].full_name
@@ -63,10 +68,18 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, health.aio.
 
     Raises:
         RuntimeError: the address cannot be bound, mostly because another process has the port.
+        ValueError: TLS is asked for, but not in a way that can work.
     """
-    # With SO_REUSEPORT a second server on this port would not fail but take half of the calls.
-    options = [("grpc.so_reuseport", 0)]
-    server = grpc.aio.server(interceptors=[RequestLog(SERVICE, log)], options=options)
+    # From the outermost to the one next to the servicer.
+    around = [
+        *tracing.interceptors(SERVICE),
+        RequestLog(SERVICE, log),
+        Metrics(SERVICE),
+        ExceptionsToStatus(SERVICE, log),
+    ]
+    server = grpc.aio.server(
+        interceptors=around, options=limits.OPTIONS, maximum_concurrent_rpcs=limits.CONCURRENT_CALLS
+    )
     servicer = RecommendationsServicer(Catalogue.load(dict(pb.BookCategory.items())))
     pb_grpc.add_RecommendationsServicer_to_server(servicer, server)
     checks = health.aio.HealthServicer()
@@ -75,7 +88,9 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, health.aio.
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    return server, server.add_insecure_port(address), checks
+    credentials = server_credentials(log)
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    return server, port, checks
 
 
 async def serve(address: str) -> None:
@@ -87,6 +102,7 @@ async def serve(address: str) -> None:
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     server, port, checks = await create_server(address)
     await server.start()
+    metrics.serve(address.rpartition(":")[0].strip("[]"), log)
     log.info("listening", extra={"fields": {"port": port}})
     await stop.wait()
     log.info("stopping")
@@ -103,6 +119,9 @@ def main() -> None:
         asyncio.run(serve(f"{host}:{port}"))
     except RuntimeError:
         log.error(f"cannot listen on port {port}: stop the process that has it, or set PORT")
+        sys.exit(1)
+    except ValueError as error:
+        log.error(str(error))
         sys.exit(1)
 
 

@@ -43,7 +43,7 @@ def dockerfile(name: str) -> str:
 def grace_in_code(name: str) -> float:
     file, pattern = {
         "recommendations": ("recommendations.py", r"^GRACE_SECONDS = ([\d.]+)"),
-        "marketplace": ("gunicorn.conf.py", r"^graceful_timeout = (\d+)"),
+        "marketplace": ("server.py", r"^HEADER_SECONDS = (\d+)"),
     }[name]
     found = re.search(pattern, (SERVICES / name / file).read_text("utf-8"), re.MULTILINE)
     assert found, f"{file} has no such line"

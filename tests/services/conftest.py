@@ -19,6 +19,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def start(command: list[str], folder: Path, **environment: str) -> Running:
         port = int(environment.setdefault("PORT", str(free_port())))
+        environment.setdefault("METRICS_PORT", "0")
         log_file = tmp_path / f"{len(started)}.log"
         with log_file.open("wb") as output:
             process = subprocess.Popen(

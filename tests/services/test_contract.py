@@ -67,7 +67,7 @@ def test_our_marketplace_calls_their_service(theirs: Path, start: Start):
     server = start(["-c", SERVER], theirs)
     port = str(free_port())
     marketplace = start(
-        ["-m", "gunicorn"], MARKETPLACE, PORT=port, RECOMMENDATIONS_HOST="127.0.0.1",
+        ["server.py"], MARKETPLACE, PORT=port, RECOMMENDATIONS_HOST="127.0.0.1",
         RECOMMENDATIONS_PORT=str(server.port),
     )  # fmt: skip
     with urllib.request.urlopen(

@@ -2,19 +2,20 @@
 
 import html
 import json
+import os
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
 
 import pytest
-from gunicorn.workers import gthread
 
-from marketplace import create_app
 from processes import MARKETPLACE, RECOMMENDATIONS, Running, Start, free_port
-from recommender import DEADLINE_SECONDS, Recommender
+from recommender import DEADLINE_SECONDS
 
 FLASK = ["-m", "flask", "run"]
-GUNICORN = ["-m", "gunicorn"]
+SERVER = ["server.py"]
 
 # A contract-keeping service that answers after a while, in titles that a browser could misread.
 STRANGER = """
@@ -42,7 +43,7 @@ def get(service: Running, path: str = "/") -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def start_marketplace(start: Start, recommendations_port: int, command: list[str] = GUNICORN) -> Running:
+def start_marketplace(start: Start, recommendations_port: int, command: list[str] = SERVER) -> Running:
     port = str(free_port())
     environment = {"FLASK_APP": "marketplace.py", "FLASK_RUN_PORT": port, "PORT": port}
     environment |= {"RECOMMENDATIONS_HOST": "localhost", "RECOMMENDATIONS_PORT": str(recommendations_port)}
@@ -148,13 +149,17 @@ def test_sigterm_lets_the_request_in_flight_finish(start: Start):
     assert "data-book-id" in answers[0][1]
 
 
-def test_the_page_names_nothing_by_an_absolute_path():
+def test_the_page_names_nothing_by_an_absolute_path(start: Start):
     """So it works behind any prefix; test_page_in_browser.py tries one."""
-    page = create_app(Recommender("localhost:1")).test_client().get("/").get_data(as_text=True)
+    page = get(start_marketplace(start, free_port()))[1]
     assert 'href="/' not in page
     assert 'src="/' not in page
 
 
-def test_the_setting_that_gunicorn_does_not_offer_is_still_there():
-    """gunicorn.conf.py shortens it; under another name in a new version, every stop would be slow again."""
-    assert gthread.STOP_KEEPALIVE_LINGER > 0
+def test_a_port_that_is_taken_ends_it_with_one_sentence(marketplace: Running):
+    environment = {**os.environ, "PORT": str(marketplace.port)}
+    command = [sys.executable, "server.py"]
+    second = subprocess.run(command, cwd=MARKETPLACE, env=environment, capture_output=True, text=True)
+    assert second.returncode == 1
+    assert f"cannot listen on port {marketplace.port}" in second.stdout
+    assert "Traceback" not in second.stdout + second.stderr

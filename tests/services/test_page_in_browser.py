@@ -30,7 +30,7 @@ def browser(tool) -> Iterator[Browser]:
 def marketplace(start: Start, recommendations: Running) -> Running:
     environment = {"PORT": str(free_port()), "RECOMMENDATIONS_HOST": "localhost"}
     environment["RECOMMENDATIONS_PORT"] = str(recommendations.port)
-    return start(["-m", "gunicorn"], MARKETPLACE, **environment)
+    return start(["server.py"], MARKETPLACE, **environment)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_on_a_phone_nothing_is_cut_off(browser: Browser, marketplace: Running):
 
 def test_without_recommendations_a_note_is_read_out(browser: Browser, start: Start):
     port = str(free_port())
-    service = start(["-m", "gunicorn"], MARKETPLACE, PORT=port, RECOMMENDATIONS_PORT=str(free_port()))
+    service = start(["server.py"], MARKETPLACE, PORT=port, RECOMMENDATIONS_PORT=str(free_port()))
     assert urllib.request.urlopen(f"http://localhost:{service.port}/", timeout=20).status == 200
     page = browser.new_page()
     page.goto(f"http://localhost:{service.port}/")

@@ -16,8 +16,8 @@ FAULTS = [
     ("recommendations/catalogue.py", 'random.Random(f"{user_id}/{category}")', "random.Random()"),
     ("recommendations/recommendations.py", "await server.stop(GRACE_SECONDS)", "await server.stop(0)"),
     ("recommendations/interceptors.py", "except DecodeError:", "except KeyError:"),
-    ("marketplace/recommender.py", ", timeout=DEADLINE_SECONDS)", ", timeout=20)"),
-    ("marketplace/marketplace.py", "except grpc.RpcError as error:", "except ValueError as error:"),
+    ("marketplace/recommender.py", "timeout=DEADLINE_SECONDS - waited", "timeout=20"),
+    ("marketplace/marketplace.py", "except NoRecommendations as error:", "except ValueError as error:"),
     ("marketplace/templates/homepage.html", "{{ book.title }}", "{{ book.title|safe }}"),
     ("marketplace/templates/homepage.html", 'href="static/style.css"', 'href="/static/style.css"'),
 ]
