@@ -17,7 +17,7 @@ COPY services/marketplace/requirements.txt .
 RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
 ENV PYTHONPYCACHEPREFIX=/pycache
-RUN mkdir /pycache && /venv/bin/python -c "import flask, granian.server.mt, grpc, prometheus_client"
+RUN mkdir /pycache && /venv/bin/python -c "import flask, google.protobuf.internal.builder, granian.server.mt, grpc, prometheus_client"
 
 FROM ${PYTHON_IMAGE}
 LABEL microservices-workshop="image"

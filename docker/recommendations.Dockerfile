@@ -19,7 +19,7 @@ RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
 # Bytecode of what a start imports: a container may not write any, and would compile it at every start.
 ENV PYTHONPYCACHEPREFIX=/pycache
-RUN mkdir /pycache && /venv/bin/python -c "import asyncio, grpc_health.v1.health, grpc_reflection.v1alpha.reflection, prometheus_client"
+RUN mkdir /pycache && /venv/bin/python -c "import asyncio, pathlib, grpc_health.v1.health, grpc_reflection.v1alpha.reflection, prometheus_client"
 
 FROM ${PYTHON_IMAGE}
 LABEL microservices-workshop="image"

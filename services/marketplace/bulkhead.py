@@ -16,18 +16,21 @@ class Full(Exception):
 class Bulkhead:
     """Limit how many callers wait for another service at the same time.
 
-    While answers come, a caller that finds no place waits a moment for one. When that was in vain,
+    While answers come, a caller that finds no place waits for one. When none has come for a moment,
     the service is stuck: from then on callers are turned away at once, until an answer comes again.
     The places themselves are never closed, so the callers who hold them are the ones to notice.
 
     Args:
         places: how many may wait at once.
-        patience: how long to wait for a place while answers still come, in seconds.
+        patience: for how long no answer may come until the service counts as stuck, in seconds.
+        limit: how long to wait for a place at most, in seconds.
     """
 
-    def __init__(self, places: int, patience: float) -> None:
+    def __init__(self, places: int, patience: float, limit: float) -> None:
         self._places = threading.BoundedSemaphore(places)
         self._patience = patience
+        self._limit = limit
+        self._answers = 0
         self._stuck = False
 
     def enter(self) -> float:
@@ -41,14 +44,20 @@ class Bulkhead:
         """
         if self._places.acquire(blocking=False):
             return 0.0
-        started = time.monotonic()
-        if self._stuck or not self._places.acquire(timeout=self._patience):
-            self._stuck = True
+        if self._stuck:
             raise Full
+        started = time.monotonic()
+        answers = self._answers
+        while not self._places.acquire(timeout=self._patience):
+            self._stuck = self._answers == answers
+            if self._stuck or time.monotonic() - started > self._limit:
+                raise Full
+            answers = self._answers
         return time.monotonic() - started
 
     def leave(self, answered: bool) -> None:
         """Give the place back; an answer in time, be it an error, shows that the service is not stuck."""
         if answered:
+            self._answers += 1
             self._stuck = False
         self._places.release()

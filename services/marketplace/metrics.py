@@ -1,5 +1,6 @@
 """The page's figures, in Prometheus' text format at `/metrics`."""
 
+import functools
 import time
 from http import HTTPMethod
 
@@ -36,8 +37,9 @@ def measure(app: Flask) -> None:
         # The route, not the path: every path that somebody tries would become a series of its own.
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in HTTPMethod.__members__ else "other"
-        SECONDS.labels(route).observe(time.perf_counter() - g.measured_from)
-        REQUESTS.labels(method, route, str(response.status_code)).inc()
+        requests, duration = _series(method, route, response.status_code)
+        requests.inc()
+        duration.observe(time.perf_counter() - g.measured_from)
         return response
 
     @app.teardown_request
@@ -49,3 +51,8 @@ def measure(app: Flask) -> None:
     def metrics() -> tuple[bytes, dict[str, str]]:
         """Show the figures."""
         return generate_latest(), {"Content-Type": CONTENT_TYPE_LATEST}
+
+
+@functools.cache  # To find a series by its labels takes longer than to count.
+def _series(method: str, route: str, code: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(code)), SECONDS.labels(route)

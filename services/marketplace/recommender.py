@@ -49,7 +49,7 @@ class Recommender:
     def __init__(self, address: str) -> None:
         self.address = address
         self._connection = Connection(address, log)
-        self._bulkhead = Bulkhead(PLACES, PATIENCE_SECONDS)
+        self._bulkhead = Bulkhead(PLACES, PATIENCE_SECONDS, limit=DEADLINE_SECONDS)
 
     @classmethod
     def from_environment(cls) -> "Recommender":

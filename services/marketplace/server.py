@@ -15,9 +15,10 @@ from granian.log import LogLevels
 from granian.server.mt import MTServer
 
 from marketplace import create_app
+from recommender import PLACES
 
-# Twice the calls that may be waiting for Recommendations, so that half of them always have time.
-THREADS = 32
+# Some more than may be waiting for Recommendations, so that there is always one for the next page.
+THREADS = PLACES + 4
 
 CONNECTIONS = 20_000  # Idle ones included.
 HEADER_SECONDS = 5  # A request's head has to be there by then; so a stop takes no longer.
@@ -69,11 +70,9 @@ def main() -> None:
 
 
 def _look_whether_it_is_free(port: int) -> None:
-    """Raise OSError where somebody listens on `port`; granian would share it, and get half of the requests."""
+    """Raise OSError where somebody listens on `port`: granian would share it, for half of the requests."""
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # Connections that have ended do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Ended connections do not count.
         probe.bind(("0.0.0.0", port))
 
 

@@ -111,8 +111,7 @@ class Metrics(UnaryInterceptor):
             raise
         finally:
             metrics.IN_FLIGHT.dec()
-            metrics.SECONDS.labels(method).observe(time.perf_counter() - started)
-            metrics.HANDLED.labels(method, code).inc()
+            metrics.count(method, code, time.perf_counter() - started)
 
 
 class ExceptionsToStatus(UnaryInterceptor):

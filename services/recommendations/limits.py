@@ -10,7 +10,7 @@ OPTIONS = [
     # A connection that says nothing is closed after five seconds; gRPC's own patience is two minutes.
     ("grpc.server_handshake_timeout_ms", 5_000),
     # Clients that look after us with a ping a second are welcome; by default they would be thrown out.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
+    ("grpc.http2.min_ping_interval_without_data_ms", 500),
     ("grpc.keepalive_permit_without_calls", 1),
     # A client that has vanished without a word is noticed by our own pings.
     ("grpc.keepalive_time_ms", 30_000),

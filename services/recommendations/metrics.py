@@ -3,6 +3,7 @@
 The names are those that gRPC's servers in other languages use, so that dashboards fit.
 """
 
+import functools
 import logging
 import os
 
@@ -15,6 +16,18 @@ disable_created_metrics()  # Half of all series, and nobody plots them.
 HANDLED = Counter("grpc_server_handled", "Calls that have ended.", ["grpc_method", "grpc_code"])
 SECONDS = Histogram("grpc_server_handling_seconds", "How long calls took.", ["grpc_method"], buckets=BUCKETS)
 IN_FLIGHT = Gauge("grpc_server_in_flight", "Calls that are being answered now.")
+
+
+def count(method: str, code: str, seconds: float) -> None:
+    """Count a call that has ended."""
+    handled, duration = _series(method, code)
+    handled.inc()
+    duration.observe(seconds)
+
+
+@functools.cache  # To find a series by its labels takes longer than to count.
+def _series(method: str, code: str) -> tuple[Counter, Histogram]:
+    return HANDLED.labels(method, code), SECONDS.labels(method)
 
 
 def serve(host: str, log: logging.Logger) -> None:

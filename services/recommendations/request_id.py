@@ -4,8 +4,8 @@ Both services have this file, each its own copy: a shared library would tie thei
 """
 
 import itertools
+import os
 import re
-import uuid
 from contextvars import ContextVar
 
 current: ContextVar[str] = ContextVar("request_id", default="")
@@ -14,7 +14,7 @@ current: ContextVar[str] = ContextVar("request_id", default="")
 ACCEPTABLE = re.compile(r"[\w.:/+=-]{1,64}", re.ASCII)
 
 # An id of our own: this process, and a number.
-_process = uuid.uuid4().hex[:12]
+_process = os.urandom(6).hex()
 _numbers = itertools.count(1)
 
 
