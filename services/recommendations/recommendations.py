@@ -70,10 +70,11 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, health.aio.
         RuntimeError: the address cannot be bound, mostly because another process has the port.
         ValueError: TLS is asked for, but not in a way that can work.
     """
-    # From the outermost to the one next to the servicer.
+    # From the outermost to the one next to the servicer. The log is first: it takes the id from every call,
+    # where the others are asked once for each method.
     around = [
-        *tracing.interceptors(SERVICE),
         RequestLog(SERVICE, log),
+        *tracing.interceptors(SERVICE),
         Metrics(SERVICE),
         ExceptionsToStatus(SERVICE, log),
     ]

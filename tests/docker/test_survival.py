@@ -1,0 +1,150 @@
+"""Whatever happens to Recommendations, visitors get a page, in time, and soon one with books again.
+
+The machines that run this are shared: a few pages may be late for reasons of their own.
+"""
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+
+from workshop import cleanup
+
+import recommendations_pb2 as pb
+import recommendations_pb2_grpc as pb_grpc
+from visitors import Visits, visit
+from waiting import page, published_port, until
+
+RATE = 100  # Pages a second.
+PAGE_SECONDS = 0.5 + 0.1  # The Marketplace's deadline for Recommendations, and something for the rest.
+RECOVERY_SECONDS = 2
+
+LOCKED = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+
+# The service as it is; but while there is a file /tmp/slow, every call takes five seconds.
+MOODY = """
+import asyncio, os, recommendations
+class Moody(recommendations.RecommendationsServicer):
+    async def Recommend(self, request, context):
+        if os.path.exists("/tmp/slow"):
+            await asyncio.sleep(5)
+        return await super().Recommend(request, context)
+recommendations.RecommendationsServicer = Moody
+recommendations.main()
+"""
+
+
+class Shop:
+    """Both services on a network of their own, locked down as everywhere."""
+
+    def __init__(self, client, run) -> None:
+        self._client, self._run = client, run
+        self.network = client.networks.create("survival", labels=cleanup.LABELS)
+        self.recommendations = self.start_recommendations()
+        self.marketplace = run(
+            "marketplace",
+            network="survival",
+            environment={"RECOMMENDATIONS_HOST": "recommendations"},
+            ports={"5000/tcp": ("127.0.0.1", None)},
+            **LOCKED,
+        )
+        self.port = published_port(self.marketplace, "5000/tcp")
+        until(lambda: "data-book-id" in page(self.port), "the shop shows books")
+
+    def start_recommendations(self):
+        container = self._run(
+            "recommendations",
+            command=["python", "-c", MOODY],
+            network="survival",
+            networking_config={"survival": self._endpoint()},
+            tmpfs={"/tmp": "mode=1777"},
+            ports={"50051/tcp": ("127.0.0.1", None)},
+            **LOCKED,
+        )
+        self.wait_until_it_answers(container)
+        return container
+
+    def wait_until_it_answers(self, container) -> None:
+        with grpc.insecure_channel(f"127.0.0.1:{published_port(container, '50051/tcp')}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=60)
+
+    def disconnect(self) -> None:
+        self.network.disconnect(self.recommendations)
+
+    def connect(self) -> None:
+        self.network.connect(self.recommendations, aliases=["recommendations"])
+
+    def kill(self) -> None:
+        self.recommendations.kill("SIGKILL")
+
+    def start_again(self) -> None:
+        self.recommendations.start()
+        self.wait_until_it_answers(self.recommendations)
+
+    def slow_down(self) -> None:
+        assert self.recommendations.exec_run(["touch", "/tmp/slow"]).exit_code == 0
+
+    def speed_up(self) -> None:
+        assert self.recommendations.exec_run(["rm", "/tmp/slow"]).exit_code == 0
+
+    def visit(self, seconds: float, *events, rate: int = RATE) -> tuple[Visits, list[float]]:
+        return visit(f"http://127.0.0.1:{self.port}/", rate, seconds, *events)
+
+    def _endpoint(self):
+        return self._client.api.create_endpoint_config(aliases=["recommendations"])
+
+
+@pytest.fixture
+def shop(client, run) -> Shop:
+    cleanup.start_over(client)
+    return Shop(client, run)
+
+
+def check_that_nobody_suffered(visits: Visits) -> None:
+    assert visits.failed == 0
+    assert visits.late(PAGE_SECONDS) <= len(visits) // 100
+
+
+@pytest.mark.parametrize(
+    ("harm", "mend"),
+    [
+        pytest.param(Shop.kill, Shop.start_again, id="kill -9"),
+        pytest.param(Shop.disconnect, Shop.connect, id="no network"),
+        pytest.param(Shop.slow_down, Shop.speed_up, id="slow"),
+    ],
+)
+def test_the_page_answers_in_time_and_recovers_by_itself(
+    shop: Shop, harm: Callable[[Shop], None], mend: Callable[[Shop], None]
+):
+    visits, (_, mended) = shop.visit(10, (1, lambda: harm(shop)), (4, lambda: mend(shop)))
+    check_that_nobody_suffered(visits)
+    assert visits.without_books(since=2, until=4) == 2 * RATE, "the harm was felt"
+    assert visits.without_books(since=mended + RECOVERY_SECONDS) == 0
+
+
+def test_a_recommendations_with_no_room_left_does_not_stop_the_page(shop: Shop):
+    shop.slow_down()
+    with grpc.insecure_channel(f"127.0.0.1:{published_port(shop.recommendations, '50051/tcp')}") as channel:
+        stub = pb_grpc.RecommendationsStub(channel)
+        taken = [stub.Recommend.future(pb.RecommendationRequest(max_results=1)) for _ in range(1100)]
+        refused = [call for call in taken[1000:] if call.exception(timeout=30) is not None]
+        visits, _ = shop.visit(2)
+        assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    check_that_nobody_suffered(visits)
+    assert visits.without_books() == len(visits)
+
+
+def test_two_behind_one_name_are_replaced_under_load_with_no_failed_page(shop: Shop):
+    old = [shop.recommendations, shop.start_recommendations()]
+
+    def replace_one() -> None:
+        shop.start_recommendations()
+        going = old.pop()
+        going.stop(timeout=10)
+        assert going.wait()["StatusCode"] == 0
+
+    visits, moments = shop.visit(8, (1, replace_one), (4, replace_one), rate=500)
+    assert len(moments) == 2
+    assert visits.failed == 0
+    # A call that reaches a server in the moment in which it stops is lost: that page goes without books.
+    assert visits.without_books() <= len(visits) // 1000
