@@ -23,6 +23,7 @@ import recommendations_pb2_grpc as pb_grpc
 import tracing
 from catalogue import Catalogue
 from credentials import server_credentials
+from health_checks import ReleasingHealth
 from interceptors import ExceptionsToStatus, Metrics, RequestLog
 from logs import log_to_stdout
 
@@ -57,7 +58,7 @@ class RecommendationsServicer(pb_grpc.RecommendationsServicer):
         return pb.RecommendationResponse(recommendations=found)
 
 
-async def create_server(address: str) -> tuple[grpc.aio.Server, int, health.aio.HealthServicer]:
+async def create_server(address: str) -> tuple[grpc.aio.Server, int, ReleasingHealth]:
     """Make a server that is ready to start.
 
     Args:
@@ -83,7 +84,7 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, health.aio.
     )
     servicer = RecommendationsServicer(Catalogue.load(dict(pb.BookCategory.items())))
     pb_grpc.add_RecommendationsServicer_to_server(servicer, server)
-    checks = health.aio.HealthServicer()
+    checks = ReleasingHealth()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     for name in (SERVICE, health.OVERALL_HEALTH):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)

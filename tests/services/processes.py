@@ -1,7 +1,9 @@
 """Run the real services as processes."""
 
+import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,20 @@ class Running:
         """Send SIGTERM and return the exit code."""
         self.process.terminate()
         return self.process.wait(timeout=20)
+
+
+def run_to_its_end(
+    command: list[str], folder: Path, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run `command` in `folder`, where it should end by itself."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, "METRICS_PORT": "0", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def free_port() -> int:

@@ -2,16 +2,13 @@
 
 import html
 import json
-import os
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
 
 import pytest
 
-from processes import MARKETPLACE, RECOMMENDATIONS, Running, Start, free_port
+from processes import MARKETPLACE, RECOMMENDATIONS, Running, Start, free_port, run_to_its_end
 from recommender import DEADLINE_SECONDS
 
 FLASK = ["-m", "flask", "run"]
@@ -157,9 +154,7 @@ def test_the_page_names_nothing_by_an_absolute_path(start: Start):
 
 
 def test_a_port_that_is_taken_ends_it_with_one_sentence(marketplace: Running):
-    environment = {**os.environ, "PORT": str(marketplace.port)}
-    command = [sys.executable, "server.py"]
-    second = subprocess.run(command, cwd=MARKETPLACE, env=environment, capture_output=True, text=True)
+    second = run_to_its_end(["server.py"], MARKETPLACE, PORT=str(marketplace.port))
     assert second.returncode == 1
     assert f"cannot listen on port {marketplace.port}" in second.stdout
     assert "Traceback" not in second.stdout + second.stderr

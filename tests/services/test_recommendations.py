@@ -188,3 +188,18 @@ def test_the_servicer_can_be_tested_without_a_server():
     request = pb.RecommendationRequest(category=2, max_results=1)
     response = asyncio.run(servicer.Recommend(request, None))
     assert [(book.id, book.title) for book in response.recommendations] == [(5, "Five")]
+
+
+def test_a_client_that_watches_the_health_hears_of_the_stop_and_does_not_hold_it_up(start: Start):
+    service = start(["recommendations.py"], RECOMMENDATIONS)
+    with grpc.insecure_channel(f"localhost:{service.port}") as channel:
+        request = health_pb2.HealthCheckRequest(service="Recommendations")
+        watch = health_pb2_grpc.HealthStub(channel).Watch(request, timeout=30)
+        assert next(watch).status == SERVING
+        stopped = threading.Thread(target=service.stop)
+        stopped.start()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert list(watch) == [], "it ends, and not by an error"
+        stopped.join()
+    assert service.process.returncode == 0
+    assert "Traceback" not in service.log

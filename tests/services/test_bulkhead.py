@@ -1,0 +1,88 @@
+"""Callers who get stuck leave room for the others."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bulkhead import Bulkhead, Full
+
+NEVER = 3600.0
+
+
+def test_a_free_place_costs_no_time():
+    assert Bulkhead(places=1, patience=NEVER, limit=NEVER).enter() == 0
+
+
+def test_while_nothing_moves_there_is_no_place_for_more():
+    bulkhead = Bulkhead(places=2, patience=0.01, limit=NEVER)
+    bulkhead.enter()
+    bulkhead.enter()
+    with pytest.raises(Full):
+        bulkhead.enter()
+
+
+def test_once_stuck_others_are_turned_away_without_waiting():
+    bulkhead = Bulkhead(places=1, patience=0.01, limit=NEVER)
+    bulkhead.enter()
+    with pytest.raises(Full):
+        bulkhead.enter()
+    bulkhead._patience = NEVER  # Who waits now, waits for ever.
+    with pytest.raises(Full):
+        bulkhead.enter()
+
+
+def test_a_place_that_was_given_back_can_be_taken_though_the_service_was_stuck():
+    bulkhead = Bulkhead(places=1, patience=0.01, limit=NEVER)
+    bulkhead.enter()
+    with pytest.raises(Full):
+        bulkhead.enter()
+    bulkhead.leave(answered=False)
+    assert bulkhead.enter() == 0
+
+
+def test_an_answer_makes_others_wait_again_until_they_have_a_place():
+    bulkhead = Bulkhead(places=1, patience=0.01, limit=NEVER)
+    bulkhead.enter()
+    with pytest.raises(Full):
+        bulkhead.enter()
+    bulkhead.leave(answered=True)
+    bulkhead.enter()
+    bulkhead._patience = NEVER
+    waiting = threading.Event()
+
+    def take() -> float:
+        waiting.set()
+        return bulkhead.enter()
+
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(take)
+        assert waiting.wait(10)
+        bulkhead.leave(answered=True)
+        assert taken.result(timeout=10) >= 0
+
+
+def test_nobody_waits_beyond_the_limit_even_while_answers_come():
+    bulkhead = Bulkhead(places=1, patience=0.001, limit=0.02)
+    bulkhead.enter()
+    ended = threading.Event()
+
+    def answer() -> None:
+        while not ended.wait(0.0002):
+            bulkhead._answers += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(answer)
+        try:
+            with pytest.raises(Full):
+                bulkhead.enter()
+        finally:
+            ended.set()
+
+
+def test_a_place_cannot_be_given_back_twice():
+    bulkhead = Bulkhead(places=1, patience=NEVER, limit=NEVER)
+    bulkhead.enter()
+    bulkhead.leave(answered=True)
+    with pytest.raises(ValueError):
+        bulkhead.leave(answered=True)
