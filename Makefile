@@ -1,12 +1,13 @@
 # make lab    open the workshop in JupyterLab
 # make test   run everything: lint, types, units, images, every notebook
-# make clean  remove what the other two made, here and on the Docker Engine
+# make bench  measure the services beside a tutorial's, as ratios (Linux; needs wrk and h2load)
+# make clean  remove what the others made, here and on the Docker Engine
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test clean lint types
+.PHONY: lab test bench clean lint types
 
 lab: .venv/lab
 	@$(BIN)/workshop lab
@@ -23,9 +24,12 @@ lint: .venv/test
 types: .venv/test
 	@echo "Checking types (mypy) …"
 	@$(BIN)/workshop stubs
-	@$(BIN)/mypy --no-error-summary workshop
+	@$(BIN)/mypy --no-error-summary workshop benchmarks/*.py
 	@cd services/recommendations && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
 	@cd services/marketplace && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
+
+bench: .venv/lab
+	@$(BIN)/python -m benchmarks
 
 clean:
 	@$(BIN)/workshop clean 2>/dev/null || \

@@ -82,7 +82,8 @@ class RequestLog(UnaryInterceptor):
         """Called by gRPC for each call, in the context that the handler will run in."""
         metadata = handler_call_details.invocation_metadata
         request_id.accept(next((str(value) for key, value in metadata if key == "x-request-id"), ""))
-        return await super().intercept_service(continuation, handler_call_details)
+        wrapped = self._wrapped.get(handler_call_details.method)
+        return wrapped or await super().intercept_service(continuation, handler_call_details)
 
     async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
         started = time.perf_counter()
@@ -112,6 +113,28 @@ class Metrics(UnaryInterceptor):
         finally:
             metrics.IN_FLIGHT.dec()
             metrics.count(method, code, time.perf_counter() - started)
+
+
+class ConcurrencyLimit(UnaryInterceptor):
+    """Refuse calls beyond a number that are being answered; gRPC's own limit would slow every call down.
+
+    Args:
+        service: the service's full name in the contract.
+        calls: how many may be in flight.
+    """
+
+    def __init__(self, service: str, calls: int) -> None:
+        super().__init__(service)
+        self._free = calls
+
+    async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
+        if not self._free:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at once; try again later")
+        self._free -= 1
+        try:
+            return await handle(request, context)
+        finally:
+            self._free += 1
 
 
 class ExceptionsToStatus(UnaryInterceptor):

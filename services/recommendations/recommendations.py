@@ -24,7 +24,7 @@ import tracing
 from catalogue import Catalogue
 from credentials import server_credentials
 from health_checks import ReleasingHealth
-from interceptors import ExceptionsToStatus, Metrics, RequestLog
+from interceptors import ConcurrencyLimit, ExceptionsToStatus, Metrics, RequestLog
 from logs import log_to_stdout
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Recommendations"].full_name
@@ -77,11 +77,10 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, ReleasingHe
         RequestLog(SERVICE, log),
         *tracing.interceptors(SERVICE),
         Metrics(SERVICE),
+        ConcurrencyLimit(SERVICE, limits.CONCURRENT_CALLS),
         ExceptionsToStatus(SERVICE, log),
     ]
-    server = grpc.aio.server(
-        interceptors=around, options=limits.OPTIONS, maximum_concurrent_rpcs=limits.CONCURRENT_CALLS
-    )
+    server = grpc.aio.server(interceptors=around, options=limits.OPTIONS)
     servicer = RecommendationsServicer(Catalogue.load(dict(pb.BookCategory.items())))
     pb_grpc.add_RecommendationsServicer_to_server(servicer, server)
     checks = ReleasingHealth()

@@ -1,0 +1,1 @@
+"""What our services cost and bring beside a tutorial's: `make bench`."""
