@@ -29,7 +29,7 @@ def main() -> None:
     loads.check()
     client = engine.connect()
     cleanup.start_over(client)
-    before = {image.id for image in client.images.list(all=True)}
+    before = {str(image.id) for image in client.images.list(all=True)}
     try:
         console.print("Building both pairs of images …")
         with stacks.stacks(client) as pair:

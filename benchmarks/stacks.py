@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.models.containers import Container
@@ -147,7 +148,8 @@ def resident_bytes(container: Container) -> int:
 
 def processor_seconds(container: Container) -> float:
     """How much processor time a container has used so far."""
-    return container.stats(stream=False)["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
+    now: Any = container.stats(stream=False)
+    return now["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
 
 
 def stop_seconds(container: Container) -> float:

@@ -22,7 +22,8 @@ class Bulkhead:
 
     Args:
         places: how many may wait at once.
-        patience: for how long no answer may come until the service counts as stuck, in seconds.
+        patience: for how long nobody may be answered while somebody waits for a place, in seconds;
+            then the service counts as stuck.
         limit: how long to wait for a place at most, in seconds.
     """
 
@@ -47,13 +48,14 @@ class Bulkhead:
         if self._stuck:
             raise Full
         started = time.monotonic()
-        answers = self._answers
-        while not self._places.acquire(timeout=self._patience):
-            self._stuck = self._answers == answers
-            if self._stuck or time.monotonic() - started > self._limit:
-                raise Full
+        while (waited := time.monotonic() - started) < self._limit:
             answers = self._answers
-        return time.monotonic() - started
+            if self._places.acquire(timeout=min(self._patience, self._limit - waited)):
+                return time.monotonic() - started
+            if self._answers == answers:
+                self._stuck = True
+                break
+        raise Full
 
     def leave(self, answered: bool) -> None:
         """Give the place back; an answer in time, be it an error, shows that the service is not stuck."""

@@ -40,7 +40,8 @@ CHANNEL_OPTIONS = [
     ("grpc.service_config_disable_resolution", 1),
     # Call directly: a proxy that the environment names is for the world outside.
     ("grpc.enable_http_proxy", 0),
-    # A ping every second while nothing comes; a peer that does not answer one is gone.
+    # A ping every second while nothing comes; a peer that does not answer one is gone. Recommendations
+    # allows that (its limits.py); a server with gRPC's own limits would close the connection for it.
     ("grpc.keepalive_time_ms", 1000),
     ("grpc.keepalive_timeout_ms", 1000),
     ("grpc.keepalive_permit_without_calls", 1),

@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 import time
+from collections import deque
 from typing import Any
 
 import request_id
@@ -25,36 +26,44 @@ class BatchingHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
         self._some = threading.Event()
+        self._writing = threading.Lock()
         threading.Thread(target=self._write_batches, name="log", daemon=True).start()
+        # logging would do it, but forgets its handlers when a server configures a log of its own.
         atexit.register(self.flush)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by logging with each record; `extra={"fields": {…}}` adds to the line."""
-        fields = dict(getattr(record, "fields", {}))
-        if record.exc_info:
-            fields["exception"] = logging.Formatter().formatException(record.exc_info)
-        self.add(record.created, record.levelname, record.name, record.getMessage(), fields)
-        if record.levelno >= logging.WARNING:
-            self.flush()
+        try:
+            fields = dict(getattr(record, "fields", {}))
+            if record.exc_info:
+                fields["exception"] = logging.Formatter().formatException(record.exc_info)
+            self.add(record.created, record.levelname, record.name, record.getMessage(), fields)
+            if record.levelno >= logging.WARNING:
+                self.flush()
+        except Exception:
+            self.handleError(record)
 
     def add(self, moment: float, level: str, service: str, message: str, fields: dict[str, Any]) -> None:
         """Add one line to the batch."""
         line = {"time": _second(int(moment)), "level": level.lower(), "service": service, "message": message}
         if current := request_id.current.get():
             line["request_id"] = current
-        self._lines.append(json.dumps(line | fields))
+        self._lines.append(json.dumps(line | fields, default=str))
         if not self._some.is_set():
             self._some.set()
 
     def flush(self) -> None:
-        """Write what there is."""
-        with self.lock or threading.Lock():
-            lines, self._lines = self._lines, []
+        """Write what there is; where nobody reads any longer, it is lost, and the service goes on."""
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if lines:
-                sys.stdout.write("\n".join(lines) + "\n")
-                sys.stdout.flush()
+                try:
+                    sys.stdout.write("\n".join(lines) + "\n")
+                    sys.stdout.flush()
+                except (OSError, ValueError):
+                    pass
 
     def _write_batches(self) -> None:
         while self._some.wait():
@@ -85,5 +94,6 @@ def log_event(log: logging.Logger, message: str, **fields: Any) -> None:
 def log_to_stdout() -> None:
     """Send every log record of this process to stdout, one line each."""
     global _handler
-    _handler = BatchingHandler()
-    logging.basicConfig(level=logging.INFO, handlers=[_handler])
+    if _handler is None:
+        _handler = BatchingHandler()
+        logging.basicConfig(level=logging.INFO, handlers=[_handler])

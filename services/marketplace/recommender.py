@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 
 import grpc
 
@@ -49,7 +50,9 @@ class Recommender:
     def __init__(self, address: str) -> None:
         self.address = address
         self._connection = Connection(address, log)
-        self._bulkhead = Bulkhead(PLACES, PATIENCE_SECONDS, limit=DEADLINE_SECONDS)
+        self._bulkhead = Bulkhead(PLACES, PATIENCE_SECONDS, limit=DEADLINE_SECONDS / 2)
+        self._looking = threading.Lock()
+        self._reachable = False
 
     @classmethod
     def from_environment(cls) -> "Recommender":
@@ -87,7 +90,18 @@ class Recommender:
         return list(response.recommendations)
 
     def is_reachable(self) -> bool:
-        """Tell whether the service can be connected to within the deadline."""
+        """Tell whether the service can be connected to within the deadline.
+
+        One caller looks; who asks meanwhile is told what was found last, and waits for nothing.
+        """
+        if self._looking.acquire(blocking=False):
+            try:
+                self._reachable = self._look()
+            finally:
+                self._looking.release()
+        return self._reachable
+
+    def _look(self) -> bool:
         ready = grpc.channel_ready_future(self._connection.channel)
         try:
             ready.result(timeout=DEADLINE_SECONDS)

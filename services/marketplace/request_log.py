@@ -34,7 +34,7 @@ def log_requests(app: Flask, log: logging.Logger) -> None:
                 log,
                 "request",
                 method=request.method,
-                path=request.path,
+                path=request.path[:200],
                 code=response.status_code,
                 ms=milliseconds,
             )

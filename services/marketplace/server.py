@@ -21,7 +21,7 @@ from recommender import PLACES
 THREADS = PLACES + 4
 
 CONNECTIONS = 20_000  # Idle ones included.
-HEADER_SECONDS = 5  # A request's head has to be there by then; so a stop takes no longer.
+HEADER_SECONDS = 2  # A request's head has to be there by then; so a stop takes no longer.
 HEADER_BYTES = 32 * 1024
 
 log = logging.getLogger("marketplace")
@@ -44,12 +44,13 @@ def main() -> None:
     port = int(os.environ.get("PORT", "5000"))
     try:
         app = create_app()
+    except ValueError as error:
+        log.error(str(error))
+        sys.exit(1)
+    try:
         _look_whether_it_is_free(port)
     except OSError:
         log.error(f"cannot listen on port {port}: stop the process that has it, or set PORT")
-        sys.exit(1)
-    except ValueError as error:
-        log.error(str(error))
         sys.exit(1)
     server = OneProcess(
         "marketplace",

@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 from flask import Flask, Response, g, request
 
+EXPORT_SECONDS = 1  # A collector that does not answer must not hold up a stop.
+
 
 @functools.cache
 def tracer() -> Any:
@@ -23,7 +25,7 @@ def tracer() -> Any:
 
     named = Resource.create({SERVICE_NAME: "marketplace"}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=named)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))
     return provider.get_tracer("marketplace")
 
 

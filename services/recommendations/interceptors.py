@@ -29,7 +29,7 @@ class UnaryInterceptor(grpc.aio.ServerInterceptor):
         service: the service's full name in the contract.
     """
 
-    deserializes = True
+    raw = False  # Whether `handle` takes and returns bytes.
 
     def __init__(self, service: str) -> None:
         self._prefix = f"/{service}/"
@@ -48,8 +48,8 @@ class UnaryInterceptor(grpc.aio.ServerInterceptor):
                 return handler
             self._wrapped[method] = grpc.unary_unary_rpc_method_handler(
                 partial(self.around, method, self.handle(handler)),
-                handler.request_deserializer if self.deserializes else None,
-                handler.response_serializer,
+                None if self.raw else handler.request_deserializer,
+                None if self.raw else handler.response_serializer,
             )
         return self._wrapped[method]
 
@@ -87,15 +87,15 @@ class RequestLog(UnaryInterceptor):
 
     async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
         started = time.perf_counter()
-        code = "OK"
+        error: BaseException | None = None
         try:
             return await handle(request, context)
-        except BaseException as error:
-            code = code_of(error, context)
+        except BaseException as raised:
+            error = raised
             raise
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000, 3)
-            log_event(self._log, "call", method=method, code=code, ms=milliseconds)
+            log_event(self._log, "call", method=method, code=code_of(error, context), ms=milliseconds)
 
 
 class Metrics(UnaryInterceptor):
@@ -103,16 +103,16 @@ class Metrics(UnaryInterceptor):
 
     async def around(self, method: str, handle: Handle, request: Any, context: Context) -> Any:
         started = time.perf_counter()
-        code = "OK"
+        error: BaseException | None = None
         metrics.IN_FLIGHT.inc()
         try:
             return await handle(request, context)
-        except BaseException as error:
-            code = code_of(error, context)
+        except BaseException as raised:
+            error = raised
             raise
         finally:
             metrics.IN_FLIGHT.dec()
-            metrics.count(method, code, time.perf_counter() - started)
+            metrics.count(method, code_of(error, context), time.perf_counter() - started)
 
 
 class ConcurrencyLimit(UnaryInterceptor):
@@ -141,15 +141,15 @@ class ExceptionsToStatus(UnaryInterceptor):
     """Give every failure a status code; what went wrong inside stays inside, in the log.
 
     An exception that the handler did not foresee is logged whole and reaches the caller as
-    INTERNAL, without its text. Bytes that are no such message are an INVALID_ARGUMENT: they are
-    parsed here, because gRPC's own parsing would answer UNKNOWN.
+    INTERNAL, without its text. Bytes that are no such message are an INVALID_ARGUMENT. Messages are
+    parsed and serialized here, because a failure in gRPC's own doing so would be an UNKNOWN.
 
     Args:
         service: the service's full name in the contract.
         log: where unforeseen exceptions go.
     """
 
-    deserializes = False
+    raw = True
 
     def __init__(self, service: str, log: logging.Logger) -> None:
         super().__init__(service)
@@ -162,7 +162,7 @@ class ExceptionsToStatus(UnaryInterceptor):
             except DecodeError:
                 message = "the request's bytes are no such message"
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
-            return await handler.unary_unary(request, context)
+            return handler.response_serializer(await handler.unary_unary(request, context))
 
         return parse_and_handle
 
@@ -176,12 +176,13 @@ class ExceptionsToStatus(UnaryInterceptor):
             await context.abort(grpc.StatusCode.INTERNAL, "the service failed; its log says why")
 
 
-def code_of(error: BaseException, context: Context) -> str:
-    """The status code's name under which a call ended that raised `error`."""
+def code_of(error: BaseException | None, context: Context) -> str:
+    """The status code's name under which a call ended that raised `error`, or returned."""
     if isinstance(error, asyncio.CancelledError):
         # gRPC cancels the handler when the caller hangs up, and when nobody waits any longer.
         left = context.time_remaining()
         return "CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED"
-    if isinstance(error, grpc.aio.AbortError):
-        return grpc.StatusCode(context.code()).name
+    if error is None or isinstance(error, grpc.aio.AbortError):
+        code = context.code()
+        return grpc.StatusCode(code).name if code else "OK"
     return "UNKNOWN"

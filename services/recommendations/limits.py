@@ -1,10 +1,12 @@
-"""What one client may take, so that enough is left for the others."""
+"""How much the service takes on, in all and from one client, so that it stays able to answer."""
 
 CONCURRENT_CALLS = 1000  # Calls beyond these are refused with RESOURCE_EXHAUSTED at once.
 
 OPTIONS = [
     # With SO_REUSEPORT a second server on this port would not fail but take half of the calls.
     ("grpc.so_reuseport", 0),
+    # One connection may have so many of them; the rest wait in the client.
+    ("grpc.max_concurrent_streams", 200),
     # Our requests have ten bytes; nobody needs to send four megabytes, which is gRPC's own limit.
     ("grpc.max_receive_message_length", 64 * 1024),
     # A connection that says nothing is closed after five seconds; gRPC's own patience is two minutes.

@@ -1,13 +1,26 @@
 """The service's figures, in Prometheus' text format at `http://…:METRICS_PORT/metrics`.
 
-The names are those that gRPC's servers in other languages use, so that dashboards fit.
+They are for those who run the service: neither TLS nor a password protects them, so publish the
+port to nobody else.
 """
 
+import asyncio
 import functools
 import logging
 import os
+import socket
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+HEAD_SECONDS = 5.0
+HEAD_BYTES = 8192
 
 # Half a millisecond to the half second after which the Marketplace gives up.
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -30,16 +43,42 @@ def _series(method: str, code: str) -> tuple[Counter, Histogram]:
     return HANDLED.labels(method, code), SECONDS.labels(method)
 
 
-def serve(host: str, log: logging.Logger) -> None:
-    """Serve `/metrics` on `METRICS_PORT` (9464; 0 lets the system choose) of `host`.
+async def serve(host: str, log: logging.Logger) -> None:
+    """Serve `/metrics` on `METRICS_PORT` (9464; 0 lets the system choose) of `host`, in plain HTTP.
 
     Nobody should miss a recommendation because nobody can count them: a port that cannot be had is
     a warning in the log, not the end.
     """
     port = int(os.environ.get("METRICS_PORT", "9464"))
     try:
-        server, _ = start_http_server(port, host)
-    except OSError as error:
-        log.warning(f"no metrics: cannot listen on port {port} ({error.strerror}); set METRICS_PORT")
-    else:
-        log.info("serving metrics", extra={"fields": {"port": server.server_port}})
+        listening = _listen(host, port)
+    except (OSError, OverflowError) as error:
+        log.warning(f"no metrics: cannot listen on port {port} ({error}); set METRICS_PORT")
+        return
+    await asyncio.start_server(_answer, sock=listening, limit=HEAD_BYTES)
+    log.info("serving metrics", extra={"fields": {"port": listening.getsockname()[1]}})
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if host == "::" and socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server((host if host != "::" else "", port))
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one request, of whoever has asked for something within a few seconds."""
+    try:
+        async with asyncio.timeout(HEAD_SECONDS):
+            head = await reader.readuntil(b"\r\n\r\n")
+            status, body = "200 OK", generate_latest()
+            if not head.startswith(b"GET /metrics "):
+                status, body = "404 Not Found", b"The figures are at /metrics.\n"
+            fields = (
+                f"Content-Type: {CONTENT_TYPE_LATEST}\r\nContent-Length: {len(body)}\r\nConnection: close"
+            )
+            writer.write(f"HTTP/1.1 {status}\r\n{fields}\r\n\r\n".encode() + body)
+            await writer.drain()
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):  # TimeoutError is an OSError.
+        pass
+    finally:
+        writer.close()

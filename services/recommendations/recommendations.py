@@ -95,15 +95,26 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, ReleasingHe
 
 
 async def serve(address: str) -> None:
-    """Serve until SIGTERM or Ctrl-C; then turn health off, finish the calls in flight and return."""
+    """Serve until SIGTERM or Ctrl-C; then turn health off, finish the calls in flight and return.
+
+    A port that cannot be had, or TLS that cannot work, ends the process with code 1 and one sentence.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         # signal.signal works on Windows too, where loop.add_signal_handler does not exist.
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    server, port, checks = await create_server(address)
+    try:
+        server, port, checks = await create_server(address)
+    except RuntimeError:
+        wanted = address.rpartition(":")[2]
+        log.error(f"cannot listen on port {wanted}: stop the process that has it, or set PORT")
+        sys.exit(1)
+    except ValueError as error:
+        log.error(str(error))
+        sys.exit(1)
     await server.start()
-    metrics.serve(address.rpartition(":")[0].strip("[]"), log)
+    await metrics.serve(address.rpartition(":")[0].strip("[]"), log)
     log.info("listening", extra={"fields": {"port": port}})
     await stop.wait()
     log.info("stopping")
@@ -113,17 +124,10 @@ async def serve(address: str) -> None:
 
 
 def main() -> None:
-    """Serve on `PORT`; a port that cannot be had ends the process with code 1 and one sentence."""
+    """Serve on `PORT` of `LISTEN_HOST`."""
     log_to_stdout()
     host, port = os.environ.get("LISTEN_HOST", "[::]"), os.environ.get("PORT", "50051")
-    try:
-        asyncio.run(serve(f"{host}:{port}"))
-    except RuntimeError:
-        log.error(f"cannot listen on port {port}: stop the process that has it, or set PORT")
-        sys.exit(1)
-    except ValueError as error:
-        log.error(str(error))
-        sys.exit(1)
+    asyncio.run(serve(f"{host}:{port}"))
 
 
 if __name__ == "__main__":

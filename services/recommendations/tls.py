@@ -34,7 +34,8 @@ class Files:
     def __init__(self, paths: list[str], log: logging.Logger) -> None:
         self._paths = paths
         self._log = log
-        self._seen: Identity | None = None
+        self._used: Identity | None = None
+        self._refused: Identity | None = None
 
     def renewed(self) -> Identity | None:
         """The identity, where it is another one than last time and can be used; else None.
@@ -43,16 +44,28 @@ class Files:
         says so, and the identity in use stays.
         """
         try:
-            found = Identity(*(Path(path).read_bytes() for path in self._paths))
-            if found == self._seen:
-                return None
-            self._seen = found
-            self._check()
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError.
+            found = self._read()
+        except OSError as error:
             self._log.warning(f"certificate not used: {error}; {', '.join(self._paths)}")
             return None
+        if found in (self._used, self._refused):
+            return None
+        try:
+            self._check()
+        except ssl.SSLError as error:
+            self._refused = found  # Once in the log is enough.
+            self._log.warning(f"certificate not used: {error}; {', '.join(self._paths)}")
+            return None
+        except OSError:
+            return None  # A file has gone since; the next look will tell.
+        if self._read() != found:
+            return None  # Somebody is at it; so what was checked may be something else.
+        self._used = found
         self._log.info("certificate loaded", extra={"fields": {"file": self._paths[0]}})
         return found
+
+    def _read(self) -> Identity:
+        return Identity(*(Path(path).read_bytes() for path in self._paths))
 
     def _check(self) -> None:
         certificate, key, authority = self._paths

@@ -8,6 +8,11 @@ from typing import Any
 
 from interceptors import Context, Handle, UnaryInterceptor, code_of
 
+EXPORT_SECONDS = 1  # A collector that does not answer must not hold up a stop.
+
+# What went wrong on our side; the other codes are answers to the caller's mistakes.
+FAILURES = {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+
 
 class Tracing(UnaryInterceptor):
     """Record a span for each call, as part of the caller's trace where the caller sent one.
@@ -42,7 +47,8 @@ class Tracing(UnaryInterceptor):
             except BaseException as error:
                 code = code_of(error, context)
                 span.set_attribute("rpc.response.status_code", code)
-                span.set_status(Status(StatusCode.ERROR, code))
+                if code in FAILURES:
+                    span.set_status(Status(StatusCode.ERROR, code))
                 raise
 
 
@@ -57,5 +63,5 @@ def interceptors(service: str) -> list[Tracing]:
 
     named = Resource.create({SERVICE_NAME: "recommendations"}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=named)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))
     return [Tracing(service, provider)]

@@ -1,6 +1,7 @@
 """Both services as processes, the second one calling the first."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -37,3 +38,12 @@ def lines(service: Running, message: str) -> list[dict[str, Any]]:
     """The lines of its log that have this message; other lines are gRPC's own, or somebody's traceback."""
     found = [json.loads(line) for line in service.log.splitlines() if line.startswith("{")]
     return [line for line in found if line["message"] == message]
+
+
+def metrics_port(service: Running) -> int:
+    """Where this Recommendations serves its figures; lines reach the log in batches."""
+    deadline = time.monotonic() + 10
+    while not (found := lines(service, "serving metrics")):
+        assert time.monotonic() < deadline, service.log
+        time.sleep(0.01)
+    return found[0]["port"]

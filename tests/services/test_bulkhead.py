@@ -1,6 +1,7 @@
 """Callers who get stuck leave room for the others."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -63,21 +64,23 @@ def test_an_answer_makes_others_wait_again_until_they_have_a_place():
 
 
 def test_nobody_waits_beyond_the_limit_even_while_answers_come():
-    bulkhead = Bulkhead(places=1, patience=0.001, limit=0.02)
-    bulkhead.enter()
-    ended = threading.Event()
+    bulkhead = Bulkhead(places=1, patience=0.01, limit=0.1)
+    waits = []
 
-    def answer() -> None:
-        while not ended.wait(0.0002):
-            bulkhead._answers += 1
+    class OthersAreAlwaysFaster:
+        def acquire(self, blocking: bool = True, timeout: float = 0) -> bool:
+            if blocking:
+                waits.append(timeout)
+                time.sleep(timeout)
+                bulkhead._answers += 1
+            return False
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(answer)
-        try:
-            with pytest.raises(Full):
-                bulkhead.enter()
-        finally:
-            ended.set()
+    bulkhead._places = OthersAreAlwaysFaster()
+    with pytest.raises(Full):
+        bulkhead.enter()
+    assert len(waits) > 1, "it was not turned away as from a service that is stuck"
+    assert sum(waits) <= 0.1
+    assert not bulkhead._stuck
 
 
 def test_a_place_cannot_be_given_back_twice():

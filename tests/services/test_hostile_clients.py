@@ -3,22 +3,26 @@
 import os
 import resource
 import socket
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import grpc
+import psutil
 import pytest
 
 import recommendations_pb2 as pb
 import recommendations_pb2_grpc as pb_grpc
-from pair import fetch, start_marketplace
-from processes import Running, Start
+from pair import fetch, lines, metrics_port, start_marketplace
+from processes import MARKETPLACE, Running, Start, free_port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 HUGE_FRAME = PREFACE + bytes([255, 255, 255, 0, 0, 0, 0, 0, 1]) + b"x" * 100_000
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
-MANY = 2000
+# Ten thousand, where this machine allows so many.
+MANY = min(10_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1000)
 
 
 @pytest.fixture
@@ -85,6 +89,28 @@ def test_many_clients_of_recommendations_that_make_no_sense(
 ):
     with connections(recommendations.port, 50 if len(beginning) > len(PREFACE) else MANY, beginning):
         check_that_others_are_served(marketplace, recommendations)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /met", b"\r\n" * 10_000], ids=["nothing", "half", "junk"])
+def test_many_clients_of_the_figures_take_no_threads(recommendations: Running, beginning: bytes):
+    port = metrics_port(recommendations)
+    threads = psutil.Process(recommendations.process.pid).num_threads()
+    with connections(port, 500, beginning):
+        with urllib.request.urlopen(f"http://localhost:{port}/metrics", timeout=10) as answer:
+            assert b"grpc_server_in_flight" in answer.read()
+        assert psutil.Process(recommendations.process.pid).num_threads() <= threads + 5
+
+
+def test_probes_while_recommendations_is_away_leave_the_page_s_threads_free(start: Start):
+    marketplace = start(["server.py"], MARKETPLACE, RECOMMENDATIONS_PORT=str(free_port()))
+    with ThreadPoolExecutor(60) as pool:
+        probes = [pool.submit(fetch, marketplace, "/readyz") for _ in range(600)]
+        pages = [fetch(marketplace)[0] for _ in range(5)]
+        answers = {probe.result()[:2] for probe in probes}
+    assert pages == [200] * 5
+    assert answers == {(200, '{"recommendations":"unreachable","status":"ready"}\n')}
+    slow = [line for line in lines(marketplace, "request") if line["path"] == "/" and line["ms"] > 600]
+    assert slow == []
 
 
 @pytest.mark.parametrize("size", [65_000, 70_000, 20_000_000])

@@ -1,10 +1,10 @@
 """What happens can be told from outside: by logs, figures and traces, none of which says too much."""
 
+import json
 import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import recommendations_pb2 as pb
 import recommendations_pb2_grpc as pb_grpc
-from pair import fetch, lines, start_marketplace
-from processes import MARKETPLACE, RECOMMENDATIONS, Running, Start
+from pair import fetch, lines, metrics_port, start_marketplace
+from processes import MARKETPLACE, RECOMMENDATIONS, Running, Start, free_port, run_to_its_end
 
 BROKEN_SERVICE = """
 import recommendations
@@ -45,15 +45,6 @@ def figures(url: str) -> dict[str, dict[tuple[str, ...], float]]:
         for name, labels, value, *_ in family.samples:
             found.setdefault(name, {})[tuple(labels[key] for key in sorted(labels))] = value
     return found
-
-
-def metrics_port(service: Running) -> int:
-    """Where this Recommendations serves its figures; lines reach the log in batches."""
-    deadline = time.monotonic() + 10
-    while not (found := lines(service, "serving metrics")):
-        assert time.monotonic() < deadline, service.log
-        time.sleep(0.01)
-    return found[0]["port"]
 
 
 def figures_of_recommendations(service: Running) -> dict[str, dict[tuple[str, ...], float]]:
@@ -237,3 +228,57 @@ def test_where_nobody_collects_traces_nothing_of_opentelemetry_is_loaded(folder)
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize("folder", [RECOMMENDATIONS, MARKETPLACE], ids=["recommendations", "marketplace"])
+def test_a_collector_that_is_away_does_not_hold_up_a_stop(start: Start, folder):
+    nowhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://localhost:{free_port()}"}
+    traced = start(["recommendations.py"], RECOMMENDATIONS, **nowhere)
+    page = start_marketplace(start, traced, **nowhere)
+    assert fetch(page)[0] == 200
+    going = traced if folder == RECOMMENDATIONS else page
+    going.process.terminate()
+    assert going.process.wait(timeout=4) == 0
+
+
+LOG_A_LOT = """
+import logging, threading, logs
+logs.log_to_stdout()
+log = logging.getLogger("test")
+def write(number):
+    for line in range(10_000):
+        logs.log_event(log, "event", number=f"{number}/{line}")
+threads = [threading.Thread(target=write, args=[number]) for number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+log.info("%d", "not a number")
+logs.log_event(log, "odd", thing=object())
+"""
+
+
+def test_no_line_is_lost_and_none_does_harm():
+    finished = run_to_its_end(["-c", LOG_A_LOT], MARKETPLACE)
+    assert finished.returncode == 0, finished.stderr
+    numbers = [line["number"] for line in map(json.loads, finished.stdout.splitlines()) if "number" in line]
+    assert len(numbers) == len(set(numbers)) == 40_000
+    assert '"message": "odd"' in finished.stdout
+
+
+def test_where_nobody_reads_the_log_any_longer_the_page_goes_on(recommendations: Running):
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "server.py"],
+        cwd=MARKETPLACE,
+        env={**os.environ, "PORT": str(port), "RECOMMENDATIONS_PORT": str(recommendations.port)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        service = Running(process, port, None)
+        service.wait_until_it_listens()
+        process.stdout.close()
+        recommendations.process.kill()
+        for _ in range(3):
+            assert fetch(service)[0] == 200
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
