@@ -48,6 +48,17 @@ def test_one_command_brings_the_whole_system_up(client, compose):
     until(lambda: page(port).count("data-book-id") == 3, "the page shows three books")
 
 
+def test_what_compose_runs_is_locked(client, compose):
+    compose("up", "--detach")
+    containers = client.containers.list(filters={"label": "com.docker.compose.project=workshop-test"})
+    assert len(containers) == 2
+    for container in containers:
+        host = container.attrs["HostConfig"]
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+
+
 def test_what_compose_makes_is_told_from_the_learner_s_own(client, compose):
     compose("up", "--detach")
     cleanup.start_over(client)

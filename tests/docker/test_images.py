@@ -18,6 +18,20 @@ from waiting import healthy, page, published_port, until
 
 NAMES = ["recommendations", "marketplace"]
 EVERY_SECOND = {"interval": 1_000_000_000}  # The image's own check, more often.
+STUBS = {"recommendations_pb2.py", "recommendations_pb2_grpc.py"}  # The build's own.
+
+# What a start does until the service listens.
+START = {"recommendations": "import recommendations", "marketplace": "import server; server.create_app()"}
+LIST_WITHOUT_BYTECODE = """
+{start}
+import sys
+from pathlib import Path
+for module in list(sys.modules.values()):
+    spec = getattr(module, "__spec__", None)
+    if spec and spec.cached and not Path(spec.cached).exists():
+        print(spec.origin)
+"""
+
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 
 
@@ -96,10 +110,26 @@ def test_after_a_change_of_one_line_only_the_last_step_runs(client, images, pyth
 
 def test_stubs_and_caches_on_the_laptop_do_not_reach_the_builder(client, images, run):
     container = run("recommendations")
-    files = container.exec_run(["find", "/service", "-type", "f"]).output.decode().split()
-    assert {Path(file).name for file in files} == {
-        "books.json", "catalogue.py", "healthcheck.py", "interceptors.py", "logs.py", "recommendations.py",
-        "recommendations_pb2.py", "recommendations_pb2_grpc.py", "requirements.in", "requirements.txt",
-    }  # fmt: skip
+    listed = container.exec_run(["find", "/service", "-type", "f"]).output.decode().split()
+    assert {Path(file).name for file in listed} == own_files("recommendations") | STUBS
     stub = container.exec_run(["stat", "-c", "%u", "/service/recommendations_pb2.py"]).output
     assert stub == b"0\n", "the service must not be able to change its own code"
+
+
+def own_files(name: str) -> set[str]:
+    """What people have written into a service's folder: neither stubs, nor caches, nor hidden."""
+    files = (path for path in (ROOT / "services" / name).iterdir() if path.is_file())
+    found = {path.name for path in files if "_pb2" not in path.name and not path.name.startswith(".")}
+    assert f"{name}.py" in found
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_start_imports_has_its_bytecode_in_the_image(run, name):
+    container = run(name, read_only=True)
+    code, output = container.exec_run(["python", "-c", LIST_WITHOUT_BYTECODE.format(start=START[name])])
+    assert code == 0, output.decode()
+    without = output.decode().split()
+    assert f"/service/{name}.py" in without, "the list is empty, so it proves nothing"
+    missing = [file for file in without if not file.startswith("/service/")]
+    assert missing == [], "import these too where the Dockerfile fills /pycache"

@@ -1,5 +1,6 @@
 """A check is proved twice: a solution passes (test_notebooks.py), a wrong answer gets its nudge (here)."""
 
+import functools
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ WRONG_ANSWERS = sorted((Path(__file__).parent / "wrong_answers").glob("lesson_*.
 pytestmark = pytest.mark.usefixtures("clean_machine")
 
 
+@functools.cache  # Some files import a service, which can be done once in a process.
 def cases() -> list[object]:
     found = [case for file in WRONG_ANSWERS for case in runpy.run_path(str(file))["WRONG"]]
     return [pytest.param(id, answer, nudge, id=f"{id} {name}") for id, name, answer, nudge in found]

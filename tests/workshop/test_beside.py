@@ -15,6 +15,14 @@ import pytest
 from workshop import beside, ports
 from workshop.repository import SERVICES
 
+WHERE = """
+import os
+from flask import Flask
+
+app = Flask("where")
+print(f"asks {os.environ['RECOMMENDATIONS_HOST']}:{os.environ['RECOMMENDATIONS_PORT']}")
+"""
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -64,6 +72,25 @@ def test_two_notebooks_that_want_the_same_port_get_one_each(monkeypatch: pytest.
         monkeypatch.setattr(ports, "choose", lambda wanted, usual: next(answers))
         with beside.run_marketplace() as service:
             assert service.port != raced
+
+
+def test_it_gets_the_variables_that_it_is_given_and_no_other_service_does(copy: Path):
+    code = copy / "recommendations.py"
+    code.write_text(
+        'import os\nprint("colour", os.environ.get("COLOUR"))\n' + code.read_text("utf-8"), "utf-8"
+    )
+    with beside.run_recommendations(folder=copy, environment={"COLOUR": "green"}) as service:
+        service.wait_for_log("colour green")
+    with beside.run_recommendations(folder=copy) as service:
+        service.wait_for_log("colour None")
+    assert "COLOUR" not in os.environ
+
+
+def test_a_given_variable_wins(copy: Path):
+    (copy / "marketplace.py").write_text(WHERE, "utf-8")
+    elsewhere = {"RECOMMENDATIONS_HOST": "elsewhere"}
+    with beside.run_marketplace(50051, folder=copy, environment=elsewhere) as service:
+        service.wait_for_log("asks elsewhere:50051")
 
 
 def test_a_syntax_error_in_a_copy_is_shown(copy: Path):

@@ -108,7 +108,7 @@ def a_fallback_list(answer: Answer) -> None:
         expect(
             late.status_code == 200,
             f"Recommendations was slow, and the page answered {late.status_code}. "
-            "Which code does a call get whose deadline has passed?",
+            "Which code does a call get whose deadline has passed? `error.code` is that code's name, a text.",
         )
         _expect_bestsellers(late.json)
         shelf.stop()
