@@ -15,7 +15,7 @@ from channel import Connection
 DEADLINE_SECONDS = 0.5
 
 # So many pages may wait for Recommendations at once; the others must not wait with them.
-PLACES = 16
+PLACES = 8
 PATIENCE_SECONDS = 0.1
 
 log = logging.getLogger("marketplace")

@@ -18,7 +18,7 @@ from marketplace import create_app
 from recommender import PLACES
 
 # Some more than may be waiting for Recommendations, so that there is always one for the next page.
-THREADS = PLACES + 4
+THREADS = PLACES + 2
 
 CONNECTIONS = 20_000  # Idle ones included.
 HEADER_SECONDS = 2  # A request's head has to be there by then; so a stop takes no longer.
