@@ -10,6 +10,7 @@ import pytest
 
 from processes import ROOT
 
+# The file, what is right in it, what is wrong; found by test_<service>.py, or by the tests that are named.
 FAULTS = [
     ("recommendations/recommendations.py", "request.max_results < 1", "request.max_results < 0"),
     ("recommendations/recommendations.py", "StatusCode.NOT_FOUND", "StatusCode.UNKNOWN"),
@@ -20,6 +21,22 @@ FAULTS = [
     ("marketplace/marketplace.py", "except NoRecommendations as error:", "except ValueError as error:"),
     ("marketplace/templates/homepage.html", "{{ book.title }}", "{{ book.title|safe }}"),
     ("marketplace/templates/homepage.html", 'href="static/style.css"', 'href="/static/style.css"'),
+    ("marketplace/bulkhead.py", "self._places.release()", "pass", "bulkhead"),
+    (
+        "marketplace/request_log.py",
+        "request_id.accept(request",
+        "request_id.accept('' and request",
+        "watching",
+    ),
+    (
+        "recommendations/interceptors.py",
+        '"the service failed; its log says why"',
+        'repr(__import__("sys").exc_info())',
+        "watching",
+    ),
+    ("recommendations/credentials.py", "authentication=True", "authentication=False", "mutual_tls"),
+    ("recommendations/tls.py", "if found in (self._used, self._refused):", "if self._used:", "mutual_tls"),
+    ("recommendations/limits.py", "64 * 1024", "64 * 1024 * 1024", "hostile_clients"),
 ]
 
 
@@ -39,21 +56,22 @@ def test_without_a_fault_the_copy_passes(copy: Path, service: str):
     assert finished.returncode == 0, finished.stdout
 
 
-@pytest.mark.parametrize(("file", "right", "wrong"), FAULTS, ids=lambda text: text[-30:])
-def test_a_planted_fault_is_found(copy: Path, file: str, right: str, wrong: str):
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault[0]}: {fault[2]}"[-60:])
+def test_a_planted_fault_is_found(copy: Path, fault: tuple[str, ...]):
+    file, right, wrong, *tests = fault
     code = copy / "services" / file
     text = code.read_text("utf-8")
     assert text.count(right) == 1, f"{right!r} must be in {file} once"
     code.write_text(text.replace(right, wrong), "utf-8")
-    finished = run_tests(copy, Path(file).parts[0])
+    finished = run_tests(copy, *tests or Path(file).parts[:1])
     assert finished.returncode == 1, f"no test failed:\n{finished.stdout[-2000:]}"
     assert "FAILED" in finished.stdout
 
 
-def run_tests(copy: Path, service: str) -> "subprocess.CompletedProcess[str]":
+def run_tests(copy: Path, tests: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*command, f"tests/services/test_{service}.py"],
+        [*command, f"tests/services/test_{tests}.py"],
         cwd=copy,
         env={**os.environ, "PYTEST_ADDOPTS": ""},
         capture_output=True,
