@@ -17,7 +17,9 @@ COPY services/marketplace/requirements.txt .
 RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
 ENV PYTHONPYCACHEPREFIX=/pycache
-RUN mkdir /pycache && /venv/bin/python -c "import flask, google.protobuf.internal.builder, granian.server.mt, grpc, prometheus_client"
+RUN mkdir /pycache && /venv/bin/python -c "import flask, google.protobuf.runtime_version, \
+    google.protobuf.internal.builder, granian.server.mt, grpc._utilities, grpc.experimental, prometheus_client; \
+    grpc.intercept_channel(grpc.insecure_channel('nowhere'))"
 
 FROM ${PYTHON_IMAGE}
 LABEL microservices-workshop="image"
