@@ -16,6 +16,8 @@ import tracing
 SERVICE_CONFIG = {
     # Connect to every address that the name has, and take turns call by call.
     "loadBalancingConfig": [{"round_robin": {}}],
+    # Let each address tell how it is, as a stream: one that is about to stop gets no more calls.
+    "healthCheckConfig": {"serviceName": "Recommendations"},
     "methodConfig": [
         {
             "name": [{"service": "Recommendations"}],
@@ -46,9 +48,9 @@ CHANNEL_OPTIONS = [
     ("grpc.keepalive_timeout_ms", 1000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # Look for a vanished service every half second; gRPC's own pauses grow to two minutes,
+    # Look for a vanished service four times a second; gRPC's own pauses grow to two minutes,
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 250),
     # an attempt that nobody answers takes twenty seconds,
     ("grpc.min_reconnect_backoff_ms", 500),
     # and the name is asked for at most twice a minute: too late for a replica that came back elsewhere.

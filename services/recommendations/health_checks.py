@@ -5,7 +5,9 @@ from typing import Any
 
 from grpc_health.v1 import health
 
-FAREWELL_SECONDS = 0.05  # For the last message to those who watch.
+# For the last message to those who watch, and for the calls that they made before they had it: a server
+# that stops drops those that it has not yet looked at.
+FAREWELL_SECONDS = 0.05
 
 
 class ReleasingHealth(health.aio.HealthServicer):

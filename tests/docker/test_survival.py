@@ -164,7 +164,6 @@ def test_two_behind_one_name_are_replaced_under_load_with_no_failed_page(shop_of
     visits, moments = shop.visit(8, (1, replace_one), (4, replace_one), rate=500)
     assert len(moments) == 2
     assert visits.failed == 0
-    # A call that reaches a server in the moment in which it stops is lost: that page goes without books.
-    assert visits.without_books() <= len(visits) // 1000
+    assert visits.without_books() == 0
     first, second = map(calls, shop.replicas)
     assert min(first, second) > 200, f"the calls went to both in turn: {first} and {second}"

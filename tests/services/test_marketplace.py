@@ -31,6 +31,19 @@ server.start()
 server.wait_for_termination()
 """
 
+# The service as it is, but with a health that says: send me nothing.
+RESTING = """
+import recommendations
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+create = recommendations.create_server
+async def create_server(address):
+    server, port, checks = await create(address)
+    await checks.set("Recommendations", HealthCheckResponse.NOT_SERVING)
+    return server, port, checks
+recommendations.create_server = create_server
+recommendations.main()
+"""
+
 
 def get(service: Running, path: str = "/") -> tuple[int, str]:
     try:
@@ -106,6 +119,16 @@ def test_a_late_answer_is_a_note_too(start: Start):
     assert status == 200
     assert "taking a break" in page
     assert "DEADLINE_EXCEEDED" in service.log
+
+
+def test_one_that_says_not_serving_is_sent_no_call(start: Start):
+    resting = start(["-c", RESTING], RECOMMENDATIONS)
+    service = start_marketplace(start, resting.port)
+    for _ in range(5):
+        assert "taking a break" in get(service)[1]
+    assert (service.stop(), resting.stop()) == (0, 0)
+    assert "backend unhealthy" in service.log
+    assert '"message": "call"' not in resting.log
 
 
 def test_titles_are_text_not_markup(start: Start):

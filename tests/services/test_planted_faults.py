@@ -21,6 +21,7 @@ FAULTS = [
     ("marketplace/marketplace.py", "except NoRecommendations as error:", "except ValueError as error:"),
     ("marketplace/templates/homepage.html", "{{ book.title }}", "{{ book.title|safe }}"),
     ("marketplace/templates/homepage.html", 'href="static/style.css"', 'href="/static/style.css"'),
+    ("marketplace/channel.py", '"healthCheckConfig"', '"noHealthCheckConfig"'),
     ("marketplace/bulkhead.py", "self._places.release()", "pass", "bulkhead"),
     (
         "marketplace/request_log.py",

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -47,8 +48,15 @@ def figures(url: str) -> dict[str, dict[tuple[str, ...], float]]:
     return found
 
 
-def figures_of_recommendations(service: Running) -> dict[str, dict[tuple[str, ...], float]]:
-    return figures(f"http://localhost:{metrics_port(service)}/metrics")
+def figures_of_recommendations(service: Running, calls: int) -> dict[str, dict[tuple[str, ...], float]]:
+    """Its figures once so many calls are counted: a refused call is answered first, and counted then."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = figures(f"http://localhost:{metrics_port(service)}/metrics")
+        counted = sum(found.get("grpc_server_handled_total", {}).values())
+        if counted >= calls:
+            return found
+        assert time.monotonic() < deadline, f"{counted} of {calls} calls are counted"
 
 
 @pytest.fixture
@@ -85,7 +93,7 @@ def test_an_unforeseen_exception_is_for_the_log_and_not_for_the_caller(start: St
         stub.Recommend(pb.RecommendationRequest(), timeout=10, metadata=[("x-request-id", "unlucky")])
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     assert "swordfish" not in str(caught.value)
-    handled = figures_of_recommendations(service)["grpc_server_handled_total"]
+    handled = figures_of_recommendations(service, calls=1)["grpc_server_handled_total"]
     assert handled == {("INTERNAL", "/Recommendations/Recommend"): 1}
     assert service.stop() == 0
     [failed] = lines(service, "handler failed")
@@ -117,7 +125,7 @@ def test_the_figures_of_recommendations_count_calls_by_how_they_ended(recommenda
         for wish, category in ((1, 9), (0, 0)):
             with pytest.raises(grpc.RpcError):
                 stub.Recommend(pb.RecommendationRequest(max_results=wish, category=category), timeout=10)
-    found = figures_of_recommendations(recommendations)
+    found = figures_of_recommendations(recommendations, calls=5)
     method = "/Recommendations/Recommend"
     assert found["grpc_server_handled_total"] == {
         ("OK", method): 3,
