@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workshop.checks.planted import CONTRACT, Bug, judge, plant
+from workshop.checks import planted
+from workshop.checks.planted import CONTRACT, Bug, Verdict, judge, plant
 from workshop.exercises import NotYet
 from workshop.repository import PROTO
 
@@ -32,6 +33,12 @@ def finds_what_is_not_there(books):
     assert "Moby-Dick" in books
 
 
+def hangs(books):
+    import threading
+
+    threading.Event().wait()
+
+
 def test_a_test_that_notices_the_bug_is_accepted():
     judge(finds_dune, FIXTURES, [NO_DUNE])
 
@@ -44,6 +51,21 @@ def test_a_test_that_does_not_notice_is_told_about_the_bug():
 def test_a_test_that_cries_wolf_is_told_where():
     with pytest.raises(NotYet, match='fails against the healthy services.*`assert "Moby-Dick" in books`'):
         judge(finds_what_is_not_there, FIXTURES, [NO_DUNE])
+
+
+def test_a_test_that_hangs_is_told_so_and_ended(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(planted, "RUN_SECONDS", 1.0)
+    with pytest.raises(NotYet, match=r"Your test hangs: with the healthy services .* after 1 s"):
+        judge(hangs, FIXTURES, [])
+
+
+def test_to_hang_because_of_a_bug_is_not_to_catch_it(monkeypatch: pytest.MonkeyPatch):
+    def verdict(_test: str, _name: str, _fixtures: str, bug: Bug | None) -> Verdict:
+        return Verdict(passed=not bug, hung=bool(bug))
+
+    monkeypatch.setattr(planted, "_verdict", verdict)
+    with pytest.raises(NotYet, match="Your test hangs: with a service that has no Dune"):
+        judge(finds_dune, FIXTURES, [NO_DUNE])
 
 
 def test_a_bug_that_cannot_be_planted_is_an_error(tmp_path: Path):

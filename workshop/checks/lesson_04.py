@@ -120,7 +120,7 @@ PICK = "recommendations/catalogue.py"
 
 @check(
     "04-1",
-    first_nudge="Which wish is larger than any shelf, and how do you count so that a repeated book shows?",
+    first_nudge="Which number is larger than any shelf, and how do you count so that a repeated book shows?",
     can_now="You can write the test that stands between an off-by-one and your users, in milliseconds a run.",
 )
 def the_whole_shelf(answer: Answer) -> None:
@@ -183,6 +183,12 @@ def values_that_can_tell(answer: Answer) -> None:
                 "The shelf has a number, too: it is in the contract. Take a user with another one.",
             ),
             Bug(
+                "takes the shelf's number for the number of books",
+                CONTRACT,
+                _swapped("BookCategory category = 2", "int32 max_results = 3"),
+                "The shelf has a number, too. Ask for another number of books.",
+            ),
+            Bug(
                 "mixes up science fiction and self-help",
                 CONTRACT,
                 _swapped("SCIENCE_FICTION = 1", "SELF_HELP = 2"),
@@ -216,10 +222,11 @@ def a_frozen_neighbour(answer: Answer) -> None:
         PAGE,
         [
             Bug(
-                "waits 500 seconds for Recommendations, because somebody counted in milliseconds",
+                "waits three seconds for Recommendations",
                 "marketplace/recommender.py",
-                [(r"DEADLINE_SECONDS = 0\.5", "DEADLINE_SECONDS = 500")],
-                "Is it Recommendations that you suspend, and does your visitor give up after a second?",
+                [(r"DEADLINE_SECONDS = 0\.5", "DEADLINE_SECONDS = 3")],
+                "Is it Recommendations that you suspend? The Marketplace promises half a second. Does your "
+                "visitor give up soon after that?",
             ),
             Bug(
                 "answers with an error when Recommendations does not",

@@ -47,10 +47,11 @@ class Bug:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What pytest said of a test: did it pass, and if not, at which line and why."""
+    """What pytest said of a test: did it pass, and if not, at which line and why; or did it never end."""
 
     passed: bool
-    why: str
+    why: str = ""
+    hung: bool = False
 
 
 def judge(answer: Answer, fixtures: str, bugs: Sequence[Bug]) -> None:
@@ -62,7 +63,7 @@ def judge(answer: Answer, fixtures: str, bugs: Sequence[Bug]) -> None:
         bugs: each is planted in a copy of its own.
 
     Raises:
-        NotYet: it cries wolf, or lets a bug through.
+        NotYet: it cries wolf, lets a bug through, or hangs.
     """
     test = _source(answer)
 
@@ -71,9 +72,16 @@ def judge(answer: Answer, fixtures: str, bugs: Sequence[Bug]) -> None:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         healthy, *verdicts = pool.map(verdict, [None, *bugs])
+    if healthy.hung:
+        raise NotYet(f"Your test hangs: with the healthy services it was not over after {RUN_SECONDS:g} s.")
     if not healthy.passed:
         raise NotYet(f"Your test fails against the healthy services, where it should pass. {healthy.why}")
     for bug, said in zip(bugs, verdicts, strict=True):
+        if said.hung:
+            raise NotYet(
+                f"Your test hangs: with a service that {bug.tells}, it was not over after {RUN_SECONDS:g} s. "
+                "Give a limit to whatever it waits for."
+            )
         if said.passed:
             raise NotYet(f"Your test passes against a service that {bug.tells}. {bug.nudge}")
 
@@ -116,11 +124,18 @@ def _verdict(test: str, name: str, fixtures: str, bug: Bug | None) -> Verdict:
         (tests / "pytest.ini").write_text("[pytest]\naddopts = --tb=short -p no:cacheprovider --color=no\n")
         (tests / "conftest.py").write_text(fixtures, encoding="utf-8")
         (tests / "test_answer.py").write_text(HEAD + test, encoding="utf-8")
-        return _read(_run_pytest(tests, name, system))
+        try:
+            return _read(_run_pytest(tests, name, system))
+        except subprocess.TimeoutExpired:
+            return Verdict(passed=False, hung=True)
 
 
 def _run_pytest(tests: Path, name: str, system: Path) -> str | None:
-    """What pytest says; None where the test passed."""
+    """What pytest says; None where the test passed.
+
+    Raises:
+        subprocess.TimeoutExpired: it was not over in time.
+    """
     command = [sys.executable, "-m", "pytest", "-q", "-o", f"python_functions={name}", "test_answer.py"]
     process = subprocess.Popen(
         command,
@@ -138,14 +153,14 @@ def _run_pytest(tests: Path, name: str, system: Path) -> str | None:
             child.kill()
         process.kill()
         process.communicate()
-        return f"E    it was not over after {RUN_SECONDS:.0f} s"
+        raise
     return None if process.returncode == 0 else said
 
 
 def _read(said: str | None) -> Verdict:
     """Find the learner's line that failed, and the reason, in pytest's report."""
     if said is None:
-        return Verdict(True, "")
+        return Verdict(True)
     summary = re.search(r"^(?:FAILED|ERROR) \S+ - (.+)$", said, re.MULTILINE)
     reason = summary or re.search(r"^E {3,}(?!.*%\])(\S.*)$", said, re.MULTILINE)
     places = re.findall(r"^test_answer\.py:\d+: in .*\n +(.+)$", said, re.MULTILINE)

@@ -65,6 +65,14 @@ def test_the_first_shelf(ask, shelves):
         assert shelves[shelf].get(book.id) == book.title
 
 
+def test_count_like_the_shelf(ask, shelves):
+    user, shelf, count = 5, "SELF_HELP", 2
+    code, books = ask(user_id=user, category=shelf, max_results=count)
+    assert (code, len(books)) == ("OK", count)
+    for book in books:
+        assert shelves[shelf].get(book.id) == book.title
+
+
 def test_ids_only(ask, shelves):
     code, books = ask(user_id=5, category="SELF_HELP", max_results=3)
     assert (code, len(books)) == ("OK", 3)
@@ -94,6 +102,20 @@ def test_patient_visitor(visit, recommendations):
     psutil.Process(recommendations.pid).suspend()
     with pytest.raises(requests.Timeout):
         visit("/", timeout=0.1)
+
+
+def test_waits_ten_seconds(visit, recommendations):
+    psutil.Process(recommendations.pid).suspend()
+    page = visit("/", timeout=10)
+    assert page.status_code == 200
+    assert "taking a break" in page.text
+
+
+def test_waits_for_ever(visit, recommendations):
+    psutil.Process(recommendations.pid).suspend()
+    page = visit("/", timeout=None)
+    assert page.status_code == 200
+    assert "taking a break" in page.text
 
 
 def test_nothing_freezes(visit, recommendations):
@@ -148,12 +170,15 @@ WRONG = [
         test_user_like_the_shelf,
         "The shelf has a number, too",
     ),
+    ("04-2", "asks for the shelf's number", test_count_like_the_shelf, "Ask for another number of books"),
     ("04-2", "takes the first shelf", test_the_first_shelf, "0 is not even sent"),
     ("04-2", "looks at ids only", test_ids_only, "does not look at the title"),
     ("04-2", "looks at titles only", test_titles_only, "does not look at the id"),
     ("04-2", "takes the title for the id", test_title_against_id, "fails against the healthy services"),
     ("04-2", "does not count", test_does_not_count, "how many books came"),
-    ("04-3", "expects the page to hang", test_patient_visitor, "500 seconds"),
+    ("04-3", "expects the page to hang", test_patient_visitor, "waits three seconds"),
+    ("04-3", "waits ten seconds", test_waits_ten_seconds, "Does your visitor give up soon after that?"),
+    ("04-3", "waits for ever", test_waits_for_ever, "Does your visitor give up soon after that?"),
     ("04-3", "freezes nothing", test_nothing_freezes, "Is it Recommendations that you suspend"),
     ("04-3", "expects bad gateway", test_expects_bad_gateway, "assert 200 == 502"),
     ("04-3", "takes any page", test_any_page_will_do, "words of the note"),
