@@ -81,3 +81,15 @@ def test_the_package_does_not_know_the_services_code(path: Path):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert not modules & {name.split(".")[0] for name in names}
+
+
+def test_the_word_true_is_blanked_where_it_was_meant():
+    """`authoring` takes the first text that fits; a blank for `detach` would let an answer run for ever."""
+    [cell] = [
+        cell
+        for path in lessons()
+        for cell in runner.exercises(runner.read(path))
+        if cell.id == "exercise-08-3"
+    ]
+    assert "read_only=____" in cell.source
+    assert "detach=True" in cell.source

@@ -15,6 +15,7 @@ from workshop.checks.lesson_07 import World, world
 from workshop.cleanup import LABELS
 from workshop.exercises import Answer, NotYet, check, expect
 
+HALF_A_SECOND = 500_000_000  # As the engine counts.
 UNHEALTHY_SECONDS = 8.0
 RENEWED_SECONDS = 3.0
 MEBIBYTE = 2**20
@@ -64,6 +65,10 @@ def alive_but_not_serving(answer: Answer) -> None:
                 "The engine refuses an interval of less than a millisecond. It counts in nanoseconds: "
                 "how many are half a second?",
             )
+            expect(
+                "unmarshal number" not in str(error.explanation),
+                "The engine takes whole nanoseconds, and in Python `/` makes a float. `//` does not.",
+            )
             raise
         container = _ready(container, LISTENS)
         code, output = _run(container, ["python", "-c", ASK])
@@ -79,6 +84,12 @@ def alive_but_not_serving(answer: Answer) -> None:
             said["Recommendations"] == "NOT_SERVING",
             f"It says {said['Recommendations']}, which means that it does not know. But it does know.",
         )
+        interval = container.attrs["Config"]["Healthcheck"].get("Interval") or 0
+        expect(
+            interval == HALF_A_SECOND,
+            f"The engine asks every {interval / 1e9:g} s, and every half second was asked for. "
+            "How many nanoseconds is that?",
+        )
         try:
             patience.until(
                 lambda: _health(container) == "unhealthy", "the engine has noticed", UNHEALTHY_SECONDS
@@ -86,7 +97,7 @@ def alive_but_not_serving(answer: Answer) -> None:
         except patience.InVain:
             raise NotYet(
                 f"The service says NOT_SERVING, but after {UNHEALTHY_SECONDS:g} s the engine still says "
-                f"“{_health(container)}”. How often does it ask? It counts in nanoseconds."
+                f"“{_health(container)}”. With which command does it ask?"
             ) from None
 
 
