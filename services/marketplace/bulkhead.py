@@ -16,14 +16,15 @@ class Full(Exception):
 class Bulkhead:
     """Limit how many callers wait for another service at the same time.
 
-    While answers come, a caller that finds no place waits for one. When none has come for a moment,
-    the service is stuck: from then on callers are turned away at once, until an answer comes again.
-    The places themselves are never closed, so the callers who hold them are the ones to notice.
+    While answers come promptly, a caller that finds no place waits for one. When none has come for a
+    moment, the service is stuck: from then on callers are turned away at once, until an answer comes
+    promptly again. The places themselves are never closed, so the callers who hold them are the ones to
+    notice.
 
     Args:
         places: how many may wait at once.
-        patience: for how long nobody may be answered while somebody waits for a place, in seconds;
-            then the service counts as stuck.
+        patience: how long an answer may take to count as prompt, and for how long there may be none while
+            somebody waits for a place, in seconds.
         limit: how long to wait for a place at most, in seconds.
     """
 
@@ -31,7 +32,7 @@ class Bulkhead:
         self._places = threading.BoundedSemaphore(places)
         self._patience = patience
         self._limit = limit
-        self._answers = 0
+        self._prompt_answers = 0
         self._stuck = False
 
     def enter(self) -> float:
@@ -49,17 +50,17 @@ class Bulkhead:
             raise Full
         started = time.monotonic()
         while (waited := time.monotonic() - started) < self._limit:
-            answers = self._answers
+            answers = self._prompt_answers
             if self._places.acquire(timeout=min(self._patience, self._limit - waited)):
                 return time.monotonic() - started
-            if self._answers == answers:
+            if self._prompt_answers == answers:
                 self._stuck = True
                 break
         raise Full
 
-    def leave(self, answered: bool) -> None:
-        """Give the place back; an answer in time, be it an error, shows that the service is not stuck."""
-        if answered:
-            self._answers += 1
+    def leave(self, seconds: float) -> None:
+        """Give the place back after so many seconds; a prompt answer, be it an error, is a good sign."""
+        if seconds < self._patience:
+            self._prompt_answers += 1
             self._stuck = False
         self._places.release()

@@ -45,7 +45,7 @@ CHANNEL_OPTIONS = [
     # A ping every second while nothing comes; a peer that does not answer one is gone. Recommendations
     # allows that (its limits.py); a server with gRPC's own limits would close the connection for it.
     ("grpc.keepalive_time_ms", 1000),
-    ("grpc.keepalive_timeout_ms", 1000),
+    ("grpc.http2.ping_timeout_ms", 1000),  # gRPC's own is a minute, whatever grpc.keepalive_timeout_ms says.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # Look for a vanished service four times a second; gRPC's own pauses grow to two minutes,

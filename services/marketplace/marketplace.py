@@ -31,7 +31,7 @@ def create_app(recommender: Recommender | None = None) -> Flask:
         recommender: where the books come from; by default the service that the environment names.
 
     Raises:
-        ValueError: TLS is asked for, but not in a way that can work.
+        ValueError: the environment asks for something that cannot work.
     """
     log_to_stdout()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # `flask run` would log each request once more.

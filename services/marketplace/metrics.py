@@ -1,4 +1,8 @@
-"""The page's figures, in Prometheus' text format at `/metrics`."""
+"""The page's figures, in Prometheus' text format at `/metrics`.
+
+They are on the port that visitors use, so what stands in front of it should not let that path through.
+A request is timed from the moment in which a thread takes it: not counted is how long it waited for one.
+"""
 
 import functools
 import time

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 
 import grpc
 
@@ -10,13 +11,14 @@ import recommendations_pb2 as pb
 import request_id
 from bulkhead import Bulkhead, Full
 from channel import Connection
+from ports import port_from
 
 # A page without suggestions now is worth more than one with them later.
 DEADLINE_SECONDS = 0.5
 
 # So many pages may wait for Recommendations at once; the others must not wait with them.
-PLACES = 8
-PATIENCE_SECONDS = 0.1
+PLACES = 16
+PATIENCE_SECONDS = 0.05
 
 log = logging.getLogger("marketplace")
 
@@ -56,10 +58,13 @@ class Recommender:
 
     @classmethod
     def from_environment(cls) -> "Recommender":
-        """The service that `RECOMMENDATIONS_HOST` and `RECOMMENDATIONS_PORT` name."""
+        """The service that `RECOMMENDATIONS_HOST` and `RECOMMENDATIONS_PORT` name.
+
+        Raises:
+            ValueError: that port is no number, or TLS cannot work.
+        """
         host = os.environ.get("RECOMMENDATIONS_HOST", "localhost")
-        port = os.environ.get("RECOMMENDATIONS_PORT", "50051")
-        return cls(f"{host}:{port}")
+        return cls(f"{host}:{port_from('RECOMMENDATIONS_PORT', 50051)}")
 
     def recommend(self, user_id: int, category: str, count: int) -> list[pb.BookRecommendation]:
         """Fetch up to `count` books from the shelf of one category, by its name in the contract.
@@ -74,19 +79,17 @@ class Recommender:
             waited = self._bulkhead.enter()
         except Full:
             raise NoRecommendations("RESOURCE_EXHAUSTED", "too many calls wait already") from None
-        answered = False
+        called = time.monotonic()
         try:
             response = self._connection.stub.Recommend(
                 request,
                 timeout=DEADLINE_SECONDS - waited,
                 metadata=[("x-request-id", request_id.current.get())],
             )
-            answered = True
         except grpc.RpcError as error:
-            answered = error.code() != grpc.StatusCode.DEADLINE_EXCEEDED
             raise NoRecommendations(error.code().name, error.details() or "") from error
         finally:
-            self._bulkhead.leave(answered)
+            self._bulkhead.leave(time.monotonic() - called)
         return list(response.recommendations)
 
     def is_reachable(self) -> bool:

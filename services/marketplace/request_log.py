@@ -33,7 +33,7 @@ def log_requests(app: Flask, log: logging.Logger) -> None:
             log_event(
                 log,
                 "request",
-                method=request.method,
+                method=request.method[:20],
                 path=request.path[:200],
                 code=response.status_code,
                 ms=milliseconds,

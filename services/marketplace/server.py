@@ -8,20 +8,28 @@ import logging
 import os
 import socket
 import sys
+import threading
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mt import MTServer
 
+from connections import allow_many_connections
+from logs import log_to_stdout
 from marketplace import create_app
+from ports import port_from
 from recommender import PLACES
 
 # Some more than may be waiting for Recommendations, so that there is always one for the next page.
 THREADS = PLACES + 2
 
+GRACE_SECONDS = 5.0  # How long requests in flight may still take once we are asked to stop.
+
 CONNECTIONS = 20_000  # Idle ones included.
-HEADER_SECONDS = 2  # A request's head has to be there by then; so a stop takes no longer.
+# A request's head has to be there by then, the next one's on the same connection too: a proxy in front
+# must not keep idle connections for longer.
+HEADER_SECONDS = 2
 HEADER_BYTES = 32 * 1024
 
 log = logging.getLogger("marketplace")
@@ -38,11 +46,29 @@ class OneProcess(MTServer):
     def _check_gil(self) -> None:
         pass
 
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Finish what is in flight; whoever does not take their answer could hold that up for ever."""
+        end = threading.Timer(GRACE_SECONDS, _leave)
+        end.daemon = True
+        end.start()
+        super().shutdown(exit_code)
+
+
+def _leave() -> None:
+    log.warning("stopped, though somebody has not taken their answer")
+    logging.shutdown()
+    os._exit(0)
+
 
 def main() -> None:
-    """Serve until SIGTERM or Ctrl-C, finish the requests in flight, and leave with code 0."""
-    port = int(os.environ.get("PORT", "5000"))
+    """Serve until SIGTERM or Ctrl-C, finish the requests in flight, and leave with code 0.
+
+    What cannot work ends the process with code 1 and one sentence.
+    """
+    log_to_stdout()
+    allow_many_connections()
     try:
+        port = port_from("PORT", 5000)
         app = create_app()
     except ValueError as error:
         log.error(str(error))

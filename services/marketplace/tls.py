@@ -45,24 +45,24 @@ class Files:
         """
         try:
             found = self._read()
-        except OSError as error:
-            self._log.warning(f"certificate not used: {error}; {', '.join(self._paths)}")
-            return None
-        if found in (self._used, self._refused):
-            return None
-        try:
+            if found in (self._used, self._refused):
+                return None
             self._check()
+            if self._read() != found:
+                return None  # Somebody is at it; so what was checked may be something else.
         except ssl.SSLError as error:
             self._refused = found  # Once in the log is enough.
-            self._log.warning(f"certificate not used: {error}; {', '.join(self._paths)}")
+            self._complain(error)
             return None
-        except OSError:
-            return None  # A file has gone since; the next look will tell.
-        if self._read() != found:
-            return None  # Somebody is at it; so what was checked may be something else.
+        except OSError as error:
+            self._complain(error)
+            return None
         self._used = found
         self._log.info("certificate loaded", extra={"fields": {"file": self._paths[0]}})
         return found
+
+    def _complain(self, error: OSError) -> None:
+        self._log.warning(f"certificate not used: {error}; {', '.join(self._paths)}")
 
     def _read(self) -> Identity:
         return Identity(*(Path(path).read_bytes() for path in self._paths))

@@ -16,7 +16,7 @@ OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     # A client that has vanished without a word is noticed by our own pings.
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
     # Connections end now and then, between calls; clients then look up the name again, and find new replicas.
     ("grpc.max_connection_age_ms", 60_000),
     ("grpc.max_connection_age_grace_ms", 10_000),

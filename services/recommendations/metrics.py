@@ -7,7 +7,6 @@ port to nobody else.
 import asyncio
 import functools
 import logging
-import os
 import socket
 
 from prometheus_client import (
@@ -43,16 +42,15 @@ def _series(method: str, code: str) -> tuple[Counter, Histogram]:
     return HANDLED.labels(method, code), SECONDS.labels(method)
 
 
-async def serve(host: str, log: logging.Logger) -> None:
-    """Serve `/metrics` on `METRICS_PORT` (9464; 0 lets the system choose) of `host`, in plain HTTP.
+async def serve(host: str, port: int, log: logging.Logger) -> None:
+    """Serve `/metrics` on `port` (0 lets the system choose) of `host`, in plain HTTP.
 
     Nobody should miss a recommendation because nobody can count them: a port that cannot be had is
     a warning in the log, not the end.
     """
-    port = int(os.environ.get("METRICS_PORT", "9464"))
     try:
         listening = _listen(host, port)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         log.warning(f"no metrics: cannot listen on port {port} ({error}); set METRICS_PORT")
         return
     await asyncio.start_server(_answer, sock=listening, limit=HEAD_BYTES)

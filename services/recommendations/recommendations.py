@@ -7,6 +7,7 @@ or Ctrl-C finishes the calls in flight before it leaves with exit code 0. Its fi
 """
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -22,10 +23,12 @@ import recommendations_pb2 as pb
 import recommendations_pb2_grpc as pb_grpc
 import tracing
 from catalogue import Catalogue
+from connections import allow_many_connections
 from credentials import server_credentials
 from health_checks import ReleasingHealth
 from interceptors import ConcurrencyLimit, ExceptionsToStatus, Metrics, RequestLog
 from logs import log_to_stdout
+from ports import port_from
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Recommendations"].full_name
 GRACE_SECONDS = 5.0  # How long calls in flight may still take once we are asked to stop.
@@ -41,7 +44,8 @@ class RecommendationsServicer(pb_grpc.RecommendationsServicer):
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+        # The same wish always gets the same books, and to pick them costs more than all the rest of a call.
+        self._pick = functools.lru_cache(maxsize=5000)(catalogue.pick)
 
     async def Recommend(
         self, request: pb.RecommendationRequest, context: grpc.aio.ServicerContext
@@ -51,7 +55,7 @@ class RecommendationsServicer(pb_grpc.RecommendationsServicer):
             message = f"max_results is {request.max_results}; ask for at least 1 book"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
         try:
-            books = self._catalogue.pick(request.user_id, request.category, request.max_results)
+            books = self._pick(request.user_id, request.category, request.max_results)
         except LookupError as error:
             await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
         found = [pb.BookRecommendation(id=book.id, title=book.title) for book in books]
@@ -94,8 +98,10 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, ReleasingHe
     return server, port, checks
 
 
-async def serve(address: str) -> None:
+async def serve(address: str, metrics_port: int) -> None:
     """Serve until SIGTERM or Ctrl-C; then turn health off, finish the calls in flight and return.
+
+    A stop takes the whole of `GRACE_SECONDS` where a client neither ends its calls nor answers our goodbye.
 
     A port that cannot be had, or TLS that cannot work, ends the process with code 1 and one sentence.
     """
@@ -114,7 +120,7 @@ async def serve(address: str) -> None:
         log.error(str(error))
         sys.exit(1)
     await server.start()
-    await metrics.serve(address.rpartition(":")[0].strip("[]"), log)
+    await metrics.serve(address.rpartition(":")[0].strip("[]"), metrics_port, log)
     log.info("listening", extra={"fields": {"port": port}})
     await stop.wait()
     log.info("stopping")
@@ -124,10 +130,16 @@ async def serve(address: str) -> None:
 
 
 def main() -> None:
-    """Serve on `PORT` of `LISTEN_HOST`."""
+    """Serve on `PORT` of `LISTEN_HOST`, and the figures on its `METRICS_PORT`."""
     log_to_stdout()
-    host, port = os.environ.get("LISTEN_HOST", "[::]"), os.environ.get("PORT", "50051")
-    asyncio.run(serve(f"{host}:{port}"))
+    allow_many_connections()
+    host = os.environ.get("LISTEN_HOST", "[::]")
+    try:
+        port, metrics_port = port_from("PORT", 50051), port_from("METRICS_PORT", 9464)
+    except ValueError as error:
+        log.error(str(error))
+        sys.exit(1)
+    asyncio.run(serve(f"{host}:{port}", metrics_port))
 
 
 if __name__ == "__main__":

@@ -38,16 +38,29 @@ def test_a_place_that_was_given_back_can_be_taken_though_the_service_was_stuck()
     bulkhead.enter()
     with pytest.raises(Full):
         bulkhead.enter()
-    bulkhead.leave(answered=False)
+    bulkhead.leave(seconds=1)
     assert bulkhead.enter() == 0
 
 
-def test_an_answer_makes_others_wait_again_until_they_have_a_place():
+def test_late_answers_are_no_sign_that_all_is_well():
+    bulkhead = Bulkhead(places=2, patience=0.01, limit=NEVER)
+    bulkhead.enter()
+    bulkhead.enter()
+    with pytest.raises(Full):
+        bulkhead.enter()
+    bulkhead._patience = NEVER  # Who waits now, waits for ever.
+    bulkhead.leave(seconds=NEVER)
+    bulkhead.enter()
+    with pytest.raises(Full):
+        bulkhead.enter()
+
+
+def test_a_prompt_answer_makes_others_wait_again_until_they_have_a_place():
     bulkhead = Bulkhead(places=1, patience=0.01, limit=NEVER)
     bulkhead.enter()
     with pytest.raises(Full):
         bulkhead.enter()
-    bulkhead.leave(answered=True)
+    bulkhead.leave(seconds=0)
     bulkhead.enter()
     bulkhead._patience = NEVER
     waiting = threading.Event()
@@ -59,7 +72,7 @@ def test_an_answer_makes_others_wait_again_until_they_have_a_place():
     with ThreadPoolExecutor(1) as pool:
         taken = pool.submit(take)
         assert waiting.wait(10)
-        bulkhead.leave(answered=True)
+        bulkhead.leave(seconds=0)
         assert taken.result(timeout=10) >= 0
 
 
@@ -72,7 +85,7 @@ def test_nobody_waits_beyond_the_limit_even_while_answers_come():
             if blocking:
                 waits.append(timeout)
                 time.sleep(timeout)
-                bulkhead._answers += 1
+                bulkhead._prompt_answers += 1
             return False
 
     bulkhead._places = OthersAreAlwaysFaster()
@@ -86,6 +99,6 @@ def test_nobody_waits_beyond_the_limit_even_while_answers_come():
 def test_a_place_cannot_be_given_back_twice():
     bulkhead = Bulkhead(places=1, patience=NEVER, limit=NEVER)
     bulkhead.enter()
-    bulkhead.leave(answered=True)
+    bulkhead.leave(seconds=0)
     with pytest.raises(ValueError):
-        bulkhead.leave(answered=True)
+        bulkhead.leave(seconds=0)
