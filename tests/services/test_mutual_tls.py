@@ -1,5 +1,6 @@
 """Who shows no certificate, or a wrong one, is refused, and the log says why; a new one needs no restart."""
 
+import logging
 import socket
 import ssl
 import time
@@ -13,6 +14,7 @@ from workshop.checks.authority import Authority, serial_number
 
 import recommendations_pb2 as pb
 import recommendations_pb2_grpc as pb_grpc
+import tls
 from pair import fetch, start_marketplace
 from processes import MARKETPLACE, RECOMMENDATIONS, Running, Start, free_port, run_to_its_end
 
@@ -139,6 +141,32 @@ def test_the_server_s_certificate_can_be_replaced_while_it_runs(server: Running,
     (tmp_path / "server" / "certificate.pem").write_bytes(new["certificate.pem"])
     assert serial_of_the_server() == serial_number(new["certificate.pem"])
     assert call(server.port, client) == 2
+
+
+def test_a_file_that_is_away_for_a_moment_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    environment = write(tmp_path / "files", OURS.issue("localhost"))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    files = tls.files(logging.getLogger("test"))
+    key, read = Path(environment["TLS_KEY"]), files._read
+    content = key.read_bytes()
+    for moment in (1, 2):  # It goes before the files are checked, or before they are read once more.
+        reads = []
+
+        def read_and_lose_the_key(moment=moment, reads=reads):
+            reads.append(None)
+            if len(reads) == moment == 2:
+                key.unlink()
+            found = read()
+            if len(reads) == moment == 1:
+                key.unlink()
+            return found
+
+        monkeypatch.setattr(files, "_read", read_and_lose_the_key)
+        assert files.renewed() is None
+        key.write_bytes(content)
+    monkeypatch.setattr(files, "_read", read)
+    assert files.renewed(), "the very same files are good"
 
 
 def test_both_sides_move_to_a_new_authority_without_a_restart(server: Running, start: Start, tmp_path: Path):

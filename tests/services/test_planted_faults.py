@@ -37,6 +37,9 @@ FAULTS = [
     ),
     ("recommendations/credentials.py", "authentication=True", "authentication=False", "mutual_tls"),
     ("recommendations/tls.py", "if found in (self._used, self._refused):", "if self._used:", "mutual_tls"),
+    ("recommendations/tls.py", "except OSError as error:", "except KeyError as error:", "mutual_tls"),
+    ("marketplace/recommender.py", "acquire(blocking=False)", "acquire()", "hostile_clients"),
+    ("marketplace/server.py", "GRACE_SECONDS = 5.0", "GRACE_SECONDS = 500.0", "hostile_clients"),
     ("recommendations/limits.py", "64 * 1024", "64 * 1024 * 1024", "hostile_clients"),
 ]
 

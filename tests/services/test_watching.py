@@ -272,7 +272,8 @@ def test_no_line_is_lost_and_none_does_harm():
     assert '"message": "odd"' in finished.stdout
 
 
-def test_where_nobody_reads_the_log_any_longer_the_page_goes_on(recommendations: Running):
+@pytest.mark.parametrize("reader", ["gone", "stalled"])
+def test_where_nobody_reads_the_log_any_longer_the_page_goes_on(recommendations: Running, reader: str):
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "server.py"],
@@ -283,10 +284,13 @@ def test_where_nobody_reads_the_log_any_longer_the_page_goes_on(recommendations:
     try:
         service = Running(process, port, None)
         service.wait_until_it_listens()
-        process.stdout.close()
+        if reader == "gone":
+            process.stdout.close()
         recommendations.process.kill()
-        for _ in range(3):
+        for _ in range(300):  # More lines than a pipe holds.
             assert fetch(service)[0] == 200
+        assert service.stop() == 0
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        process.kill()
+        process.wait()
+        process.stdout.close()
