@@ -20,6 +20,9 @@ RUN python -m venv --without-pip /venv && \
 # Bytecode of what a start imports: a container may not write any, and would compile it at every start.
 ENV PYTHONPYCACHEPREFIX=/pycache
 RUN mkdir /pycache && /venv/bin/python -c "import asyncio, pathlib, grpc_health.v1.health, grpc_reflection.v1alpha.reflection, prometheus_client"
+# What the base has compiled for itself need not be there twice.
+RUN find /pycache -name "*.pyc" -exec sh -c 'own=$(dirname "${1#/pycache}")/__pycache__/$(basename "$1"); \
+    [ ! -e "$own" ] || ln -sf "$own" "$1"' _ {} \;
 
 FROM ${PYTHON_IMAGE}
 LABEL microservices-workshop="image"
