@@ -15,7 +15,8 @@ LABEL microservices-workshop="image"
 WORKDIR /packages
 COPY services/marketplace/requirements.txt .
 RUN python -m venv --without-pip /venv && \
-    pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
+    pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt && \
+    find /venv -exec touch --no-dereference --date=2000-01-01 {} +
 ENV PYTHONPYCACHEPREFIX=/pycache
 RUN mkdir /pycache && /venv/bin/python -c "import flask, google.protobuf.runtime_version, \
     google.protobuf.internal.builder, granian.server.mt, grpc._utilities, grpc.experimental, prometheus_client; \

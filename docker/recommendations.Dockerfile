@@ -10,13 +10,15 @@ RUN pip install --no-cache-dir --root-user-action=ignore -r requirements.txt
 COPY protobufs/recommendations.proto .
 RUN python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. recommendations.proto
 
-# A virtual environment without pip: only what runs.
+# A virtual environment without pip: only what runs. Bytecode is good for a file of one date only, and the
+# builder's cache does not look at dates: so all have the same.
 FROM ${PYTHON_IMAGE} AS packages
 LABEL microservices-workshop="image"
 WORKDIR /packages
 COPY services/recommendations/requirements.txt .
 RUN python -m venv --without-pip /venv && \
-    pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt
+    pip --python /venv/bin/python install --no-cache-dir --no-compile -r requirements.txt && \
+    find /venv -exec touch --no-dereference --date=2000-01-01 {} +
 # Bytecode of what a start imports: a container may not write any, and would compile it at every start.
 ENV PYTHONPYCACHEPREFIX=/pycache
 RUN mkdir /pycache && /venv/bin/python -c "import asyncio, pathlib, grpc_health.v1.health, grpc_reflection.v1alpha.reflection, prometheus_client"
