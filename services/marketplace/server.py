@@ -56,7 +56,6 @@ class OneProcess(MTServer):
 
 def _leave() -> None:
     log.warning("stopped, though somebody has not taken their answer")
-    logging.shutdown()
     os._exit(0)
 
 
