@@ -64,7 +64,8 @@ class Recommender:
             ValueError: that port is no number, or TLS cannot work.
         """
         host = os.environ.get("RECOMMENDATIONS_HOST", "localhost")
-        return cls(f"{host}:{port_from('RECOMMENDATIONS_PORT', 50051)}")
+        port = port_from("RECOMMENDATIONS_PORT", 50051)
+        return cls(f"{host}:{port}")
 
     def recommend(self, user_id: int, category: str, count: int) -> list[pb.BookRecommendation]:
         """Fetch up to `count` books from the shelf of one category, by its name in the contract.
