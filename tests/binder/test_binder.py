@@ -1,8 +1,8 @@
-"""Binder, proved: the environment of `binder/`, as an ordinary user with nothing that Docker needs, runs every lesson.
+"""Binder, proved: the environment of `binder/`, as an ordinary user without privileges, runs every lesson.
 
-Binder's machines give a user no root, no capabilities, no namespaces and 2 GB of memory. The container here gets
-the same; what Binder does beforehand as root (Debian's packages) is done while its image is built. Its Python is the
-base image's, not the one that `binder/runtime.txt` names, because that can be had only from Binder's own sources.
+Binder's machines give a user no root, no capabilities, no namespaces and 2 GB of memory, and so does the
+container here. What Binder does beforehand as root (Debian's packages) is done while its image is built. Its
+Python is the base image's, not the one that `binder/runtime.txt` names: that one Binder brings itself.
 """
 
 import io
