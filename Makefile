@@ -29,7 +29,7 @@ types: .venv/test
 	@cd services/marketplace && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
 
 bench: .venv/lab
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.engines
 
 clean:
 	@$(BIN)/workshop clean 2>/dev/null || \

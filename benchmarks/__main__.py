@@ -66,9 +66,9 @@ def measure(client: docker.DockerClient, pair: tuple[stacks.Stack, stacks.Stack]
 def measure_speed(containers: dict[str, Container], found: Measured) -> None:
     """Calls a second of one Recommendations; pages a second, and the time of the slowest of a hundred."""
     for name in ("baseline", "ours", "floor"):
-        address = stacks.address(containers[f"{name} recommendations"])
-        found[f"{name} calls"].append(loads.calls(address))
-        rate, p99 = loads.pages(stacks.address(containers[f"{name} marketplace"]))
+        server = stacks.address(containers[f"{name} recommendations"], 50051)
+        found[f"{name} calls"].append(loads.calls(server))
+        rate, p99 = loads.pages(stacks.address(containers[f"{name} marketplace"], 5000))
         found[f"{name} pages"].append(rate)
         found[f"{name} p99"].append(p99)
 
@@ -78,7 +78,7 @@ def measure_tracing(containers: dict[str, Container], found: Measured) -> None:
     for name in ("untraced", "ours"):
         both = [containers[f"{name} {service}"] for service in stacks.SERVICES]
         before = sum(map(stacks.processor_seconds, both))
-        number = loads.visit(stacks.address(both[1]))
+        number = loads.visit(stacks.address(both[1], 5000))
         used = sum(map(stacks.processor_seconds, both)) - before
         found[f"{name} processor"].append(used / number)
 

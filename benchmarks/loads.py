@@ -30,14 +30,14 @@ def check() -> None:
         )
 
 
-def calls(address: str) -> float:
-    """RPCs a second that a gRPC server at `address:50051` answers."""
+def calls(address: str, callers: int = CALLERS) -> float:
+    """RPCs a second that a gRPC server at `address` (HOST:PORT) answers to that many callers."""
     with tempfile.NamedTemporaryFile() as body:
         Path(body.name).write_bytes(REQUEST)
         headers = ["-H", "te: trailers", "-H", "content-type: application/grpc"]
         report = _run(
-            "h2load", "-t1", f"-c{CALLERS}", "-m1", "--warm-up-time=1", f"--duration={SECONDS}", *headers,
-            "-d", body.name, f"http://{address}:50051/Recommendations/Recommend",
+            "h2load", "-t1", f"-c{callers}", "-m1", "--warm-up-time=1", f"--duration={SECONDS}", *headers,
+            "-d", body.name, f"http://{address}/Recommendations/Recommend",
         )  # fmt: skip
     _, failed = _numbers(r"(\d+) succeeded, (\d+) failed", report)
     if failed:
@@ -46,12 +46,12 @@ def calls(address: str) -> float:
 
 
 def visit(address: str) -> float:
-    """Visit `http://address:5000/` for some seconds, and return how many pages there were."""
+    """Visit `http://address/` for some seconds, and return how many pages there were."""
     return _numbers(r"(\d+) requests in", _wrk(address, SECONDS))[0]
 
 
 def pages(address: str) -> Pages:
-    """What visitors of `http://address:5000/` get."""
+    """What visitors of `http://address/` get."""
     _wrk(address, 1)  # To warm up.
     report = _wrk(address, SECONDS)
     [p99] = re.findall(r"99%\s+([\d.]+)(us|ms|s)", report)
@@ -60,7 +60,7 @@ def pages(address: str) -> Pages:
 
 
 def _wrk(address: str, seconds: int) -> str:
-    report = _run("wrk", "-t1", f"-c{VISITORS}", f"-d{seconds}", "--latency", f"http://{address}:5000/")
+    report = _run("wrk", "-t1", f"-c{VISITORS}", f"-d{seconds}", "--latency", f"http://{address}/")
     if "Non-2xx" in report or "Socket errors" in report:
         raise SystemExit(f"pages failed:\n{report}")
     return report

@@ -38,8 +38,8 @@ class Ratio(NamedTuple):
         return self.value >= self.target if self.more else self.value <= self.target
 
 
-def show(ratios: Sequence[Ratio], folder: Path) -> None:
-    """Print the table; write it to `bench.json`, and the plot to `bench.png`."""
+def show(ratios: Sequence[Ratio], folder: Path, name: str = "bench") -> None:
+    """Print the table; write it to `NAME.json`, and the plot to `NAME.png`, in the folder."""
     table = Table("measured", "against", "ours", "other", "ratio", "target", "")
     for ratio in ratios:
         table.add_row(
@@ -54,8 +54,8 @@ def show(ratios: Sequence[Ratio], folder: Path) -> None:
     Console().print(table)
     folder.mkdir(exist_ok=True)
     figures = [ratio._asdict() | {"ratio": ratio.value, "met": ratio.met} for ratio in ratios]
-    (folder / "bench.json").write_text(json.dumps(figures, indent=1), "utf-8")
-    _plot(ratios, folder / "bench.png")
+    (folder / f"{name}.json").write_text(json.dumps(figures, indent=1), "utf-8")
+    _plot(ratios, folder / f"{name}.png")
 
 
 def _plot(ratios: Sequence[Ratio], file: Path) -> None:

@@ -133,10 +133,10 @@ def start(client: docker.DockerClient) -> dict[str, Container]:
     return containers
 
 
-def address(container: Container) -> str:
-    """Where this machine reaches a container; that works on Linux only."""
+def address(container: Container, port: int) -> str:
+    """Where this machine reaches a container's port; that works on Linux only."""
     container.reload()
-    return container.attrs["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
+    return f"{container.attrs['NetworkSettings']['Networks'][NETWORK]['IPAddress']}:{port}"
 
 
 def resident_bytes(container: Container) -> int:
