@@ -1,0 +1,35 @@
+"""Networks: who reaches whom, under which name and address.
+
+A container has one real address of the machine's loopback range, and an address of its own in every network
+that it is on. Everybody sees only the latter: the preloaded library (`pocket_engine.native`) translates.
+
+How the engine uses it:
+
+    networks = Networks(data_root, events)
+    # POST /containers/create
+    record.endpoints = networks.endpoints(mode, body["NetworkingConfig"]["EndpointsConfig"])
+    # the start
+    attachment = networks.attach(Member(id=…, name=…, mode=…, endpoints=record.endpoints, …))
+    sandbox = Sandbox(…, mounts=(*attachment.mounts, …), address=attachment.address,
+                      host_network=attachment.host_network)
+    program = Program(…, environment=(*environment, *attachment.environment))
+    # the end, however it came; nothing happens when it is closed twice
+    attachment.close()
+    # inspect: `NetworkSettings`
+    attachment.settings() if attachment else networks.settings_at_rest(record.endpoints)
+    # POST /networks/{id}/connect and disconnect: `containers` writes its record, and tells a running container
+    record.endpoints = networks.connect(record.endpoints, mode, network, endpoint_config, container_id)
+    record.endpoints = networks.disconnect(record.endpoints, mode, network, force, container_id)
+    # rename
+    networks.rename(container_id, new_name)
+
+Steps of a build, and all else that shares the machine's network, attach as a `Member` of mode "host": they get the
+preloaded library, which leaves their addresses alone.
+"""
+
+from .attachment import Attachment
+from .member import Member
+from .network import Network
+from .networks import Networks
+
+__all__ = ["Attachment", "Member", "Network", "Networks"]
