@@ -1,0 +1,64 @@
+"""An image: a config that names its layers."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+_NO_TIME = "0001-01-01T00:00:00Z"  # Go's zero time; what an image says that does not tell.
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of the store.
+
+    Attributes:
+        id: `sha256:` and the hash of its config.
+        config: architecture, os, config, rootfs, history, created …, as OCI and Docker define it.
+        parent: the id of the image on which it was built here, or an empty string.
+        last_tagged: when it was given its last name here (RFC 3339).
+        removed: whether it is gone for everybody but the containers that stand on its layers.
+    """
+
+    id: str
+    config: dict[str, Any]
+    parent: str = ""
+    last_tagged: str = _NO_TIME
+    removed: bool = False
+
+    @property
+    def container_config(self) -> dict[str, Any]:
+        """What the container did that made it; the builder's cache compares it."""
+        return self.config.get("container_config") or {}
+
+    @property
+    def diff_ids(self) -> tuple[str, ...]:
+        """Its layers, lowest first."""
+        return tuple(self.config["rootfs"]["diff_ids"] or ())
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its config."""
+        return (self.config.get("config") or {}).get("Labels") or {}
+
+    @property
+    def created(self) -> datetime:
+        """When it was made."""
+        return parse_time(self.config.get("created") or _NO_TIME)
+
+    def tagged_at(self, time: str) -> "Image":
+        """The same image, with another time of its last name."""
+        return replace(self, last_tagged=time)
+
+    def as_removed(self) -> "Image":
+        """The same image, gone for everybody but its containers."""
+        return replace(self, removed=True)
+
+
+def parse_time(text: str) -> datetime:
+    """A time of RFC 3339, which may have nanoseconds; they are cut."""
+    whole, dot, rest = text.partition(".")
+    if dot:
+        digits = len(rest) - len(rest.lstrip("0123456789"))
+        whole = f"{whole}.{rest[:digits][:6].ljust(6, '0')}{rest[digits:]}"
+    time = datetime.fromisoformat(whole.replace("Z", "+00:00"))
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
