@@ -24,7 +24,7 @@ lint: .venv/test
 types: .venv/test
 	@echo "Checking types (mypy) …"
 	@$(BIN)/workshop stubs
-	@$(BIN)/mypy --no-error-summary workshop benchmarks/*.py
+	@$(BIN)/mypy --no-error-summary workshop pocket_engine benchmarks/*.py
 	@cd services/recommendations && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
 	@cd services/marketplace && ../../$(BIN)/mypy --no-error-summary --config-file ../../pyproject.toml .
 

@@ -2,11 +2,10 @@
 
 import argparse
 import logging
-import os
 import sys
 from pathlib import Path
 
-from pocket_engine import __version__
+from pocket_engine import __version__, locations
 from pocket_engine.api import create_app, serving
 from pocket_engine.data_root import DataRoot
 from pocket_engine.engine import DataRootInUse, Engine
@@ -41,8 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocket-engine"
-    socket, data = cache / "engine.sock", cache / "data"
+    socket, data = locations.socket(), locations.data_root()
     parser.add_argument(
         "--host",
         type=_socket,

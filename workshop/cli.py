@@ -111,6 +111,11 @@ def _clean(chosen: argparse.Namespace) -> int:
         return 0
     cleanup.remove_everything(client)
     print("Removed the workshop's containers, networks and images from the engine.")
+    if sys.platform == "linux":
+        from workshop import pocket
+
+        if pocket.stop():
+            print("Stopped the embedded engine; other images that it has stay.")
     return 0
 
 

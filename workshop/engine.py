@@ -21,6 +21,9 @@ from workshop.errors import PlainError
 REQUEST_SECONDS = 600  # A silent `RUN pip install` on slow Wi-Fi may take minutes between two lines.
 PROBE_SECONDS = 10
 NOWHERE = "no address"
+NO_SOCKET = "there is no such socket"
+POCKET = "Pocket engine"
+OTHERS = ("Podman", POCKET)
 
 
 class EngineNotFound(PlainError):
@@ -45,11 +48,13 @@ class Place:
         name: what people call it.
         address: its URL, e.g. `unix:///var/run/docker.sock`.
         tls: the certificates for it, or False.
+        is_embedded: whether the engine is the workshop's own, which starts when it is needed.
     """
 
     name: str
     address: str
     tls: TLSConfig | bool = False
+    is_embedded: bool = False
 
     @property
     def socket(self) -> Path | None:
@@ -65,8 +70,9 @@ def connect(say: Callable[[str], None] = print) -> DockerClient:
     """Connect to the first engine that answers, and say in one line which one and why.
 
     The places are, in this order: `DOCKER_HOST`, the current Docker context, the default socket,
-    a rootless Docker, Podman. A `DOCKER_HOST` or a context that somebody chose is binding, as it is
-    for the docker command: containers must not appear on an engine that nobody asked for.
+    a rootless Docker, Podman, and on Linux the embedded engine, which is started where it does not run.
+    A `DOCKER_HOST` or a context that somebody chose is binding, as it is for the docker command:
+    containers must not appear on an engine that nobody asked for.
 
     Args:
         say: where the line goes.
@@ -77,11 +83,11 @@ def connect(say: Callable[[str], None] = print) -> DockerClient:
     Raises:
         EngineNotFound: nobody answers.
     """
-    failures = []
+    failures: list[tuple[Place, str]] = []
     for place in _places_or_fail():
         client, failure = _try(place)
         if client:
-            say(f"Engine: {describe(client)}, found through {place}.")
+            say(f"Engine: {describe(client)}, {_how(place, failures)}.")
             return client
         failures.append((place, failure))
     reasons = [reason for _, reason in failures]
@@ -97,12 +103,26 @@ def _places_or_fail() -> list[Place]:
 
 
 def describe(client: DockerClient) -> str:
-    """Name an engine, e.g. `Docker Engine 28.2 (API 1.50, linux/amd64)`."""
+    """Name an engine, e.g. `Docker Engine 28.2 (API 1.50, linux/amd64)`; of our own, also its runner."""
     version = client.version()
     names = [component.get("Name", "") for component in version.get("Components") or []]
-    name = "Podman" if any("Podman" in n for n in names) else "Docker Engine"
+    name = next((known for known in OTHERS if any(known in n for n in names)), "Docker Engine")
     said = {key: version.get(key, "?") for key in ("Version", "ApiVersion", "Os", "Arch")}
-    return f"{name} {said['Version']} (API {said['ApiVersion']}, {said['Os']}/{said['Arch']})"
+    line = f"{name} {said['Version']} (API {said['ApiVersion']}, {said['Os']}/{said['Arch']})"
+    return f"{line}, runner {_runner(client)}" if name == POCKET else line
+
+
+def _runner(client: DockerClient) -> str:
+    """How the embedded engine runs containers; the lessons say what differs."""
+    return dict(client.info().get("DriverStatus") or []).get("Runner", "?")
+
+
+def _how(place: Place, failures: list[tuple[Place, str]]) -> str:
+    if not place.is_embedded:
+        return f"found through {place}"
+    # An engine that is there and does not answer may be the one that was meant.
+    met = [f"{other}: {reason}" for other, reason in failures if reason != NO_SOCKET]
+    return f"the workshop's own: {'; '.join(met) or 'no other is there'}"
 
 
 def places() -> Iterator[Place]:
@@ -118,7 +138,7 @@ def places() -> Iterator[Place]:
         yield Place(f"the Docker context “{name}”", address or NOWHERE, tls or False)
         return
     yield from _well_known()
-    # The embedded engine joins here, as the last place.
+    yield from _embedded()
 
 
 def _well_known() -> Iterator[Place]:
@@ -133,15 +153,28 @@ def _well_known() -> Iterator[Place]:
     yield Place("Podman", "unix:///run/podman/podman.sock")
 
 
+def _embedded() -> Iterator[Place]:
+    if sys.platform == "linux":
+        from pocket_engine import locations
+
+        yield Place("the embedded engine", f"unix://{locations.socket()}", is_embedded=True)
+
+
 def _try(place: Place) -> tuple[DockerClient | None, str]:
     """Connect to one place: a client, or the reason in words why there is none."""
     try:
         if place.address == NOWHERE:
             return None, "there is no such context; `docker context ls` lists those that there are"
+        if place.is_embedded:
+            from workshop import pocket  # Linux only.
+
+            pocket.start()
         if place.socket and not place.socket.exists():
-            return None, "there is no such socket"
+            return None, NO_SOCKET
         client = DockerClient(place.address, tls=place.tls, timeout=PROBE_SECONDS)
         client.ping()
+    except PlainError as error:
+        return None, str(error)
     except (DockerException, OSError) as error:
         return None, _reason(error)
     client.api.timeout = REQUEST_SECONDS

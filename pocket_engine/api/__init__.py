@@ -9,13 +9,13 @@ import logging
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from pocket_engine.api import system, versions, volumes
+from pocket_engine.api import absent, events, system, versions, volumes
 from pocket_engine.engine import Engine
 from pocket_engine.errors import BadRequest, EngineError, NotFound
 
 log = logging.getLogger(__name__)
 
-BLUEPRINTS = (system.blueprint, volumes.blueprint)
+BLUEPRINTS = (absent.blueprint, events.blueprint, system.blueprint, volumes.blueprint)
 
 
 def create_app(engine: Engine) -> Flask:

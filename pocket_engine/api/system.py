@@ -1,31 +1,25 @@
-"""/_ping, /version and /events, and what there is none of: swarms, plugins, BuildKit."""
+"""/_ping, /version and /info: what this engine is, and what it runs on."""
 
-import json
+import os
 import platform
-import re
-from collections.abc import Iterator
+import socket
+from datetime import UTC, datetime
 from typing import Any
 
-import flask
 from flask import Blueprint, Response
 
 from pocket_engine import __version__
 from pocket_engine.api import context, versions
-from pocket_engine.errors import BadRequest, EngineError, NotFound, NotImplementedHere
-from pocket_engine.events import NANO
+from pocket_engine.engine import Engine
 
 blueprint = Blueprint("system", __name__)
 
 NAME = "Pocket engine"
+RUNTIME = "pocket"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 NO_CACHE = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
-SWARM = ("swarm", "services", "tasks", "nodes", "secrets", "configs")
-
-
-class NoSwarm(EngineError):
-    """One machine, no swarm."""
-
-    status = 503
+# What a Docker Engine does with control groups, which an ordinary user has none of.
+CONTROL_GROUPS = ("SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares", "CPUSet", "OomKillDisable")
 
 
 @blueprint.get("/_ping")
@@ -36,12 +30,17 @@ def ping() -> Response:
 
 @blueprint.get("/version")
 def version() -> dict[str, Any]:
-    kernel, architecture = platform.release(), _architecture()
     api = {
         "ApiVersion": versions.dotted(versions.NEWEST),
         "MinAPIVersion": versions.dotted(versions.OLDEST),
     }
-    made = {"GitCommit": "", "GoVersion": "", "Os": "linux", "Arch": architecture, "KernelVersion": kernel}
+    made = {
+        "GitCommit": "",
+        "GoVersion": "",  # It is no Go program; clients expect the field.
+        "Os": "linux",
+        "Arch": _architecture(),
+        "KernelVersion": platform.release(),
+    }
     details = {**api, **made, "Experimental": "false", "PythonVersion": platform.python_version()}
     return {
         "Platform": {"Name": NAME},
@@ -53,75 +52,91 @@ def version() -> dict[str, Any]:
     }
 
 
-@blueprint.get("/events")
-def events() -> Response:
-    since, until = _moment("since"), _moment("until")
-    if since is not None and until is not None and since > until:
-        raise BadRequest(
-            f"`since` time ({context.text('since')}) cannot be after `until` time ({context.text('until')})"
-        )
-    happening = context.engine().events.listen(since, until, context.filters())
-    return Response(_lines(happening), mimetype="application/json")
+@blueprint.get("/info")
+def info() -> dict[str, Any]:
+    engine = context.engine()
+    return {**_counts(engine), **_identity(engine), **_machine(), **_abilities(engine)}
 
 
-@blueprint.post("/session")
-@blueprint.post("/grpc")
-def buildkit() -> Response:
-    if not flask.request.headers.get("Upgrade"):
-        raise BadRequest("no upgrade proto in request")
-    raise NotImplementedHere("there is no BuildKit here; build with the classic builder: DOCKER_BUILDKIT=0")
+def _counts(engine: Engine) -> dict[str, Any]:
+    statuses = [container.record.state.status for container in engine.containers.all()]
+    running, paused = statuses.count("running"), statuses.count("paused")
+    return {
+        "Containers": len(statuses),
+        "ContainersRunning": running,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(statuses) - running - paused,
+        "Images": len(engine.images.all()),
+    }
 
 
-@blueprint.get("/plugins")
-def plugins() -> Response:
-    return flask.jsonify([])
+def _identity(engine: Engine) -> dict[str, Any]:
+    return {
+        "ID": engine.id,
+        "Name": socket.gethostname(),
+        "ServerVersion": __version__,
+        "DockerRootDir": str(engine.data_root.path),
+        "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "Labels": [],
+        "Debug": False,
+        "ExperimentalBuild": False,
+        "NEventsListener": engine.events.listeners,
+        "HttpProxy": os.environ.get("HTTP_PROXY", ""),
+        "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
+        "NoProxy": os.environ.get("NO_PROXY", ""),
+        "LiveRestoreEnabled": False,
+    }
 
 
-@blueprint.get("/plugins/<path:name>/json")
-def plugin(name: str) -> Response:
-    raise NotFound(f'plugin "{name}" not found')
+def _machine() -> dict[str, Any]:
+    release = platform.freedesktop_os_release()
+    return {
+        "OSType": "linux",
+        "OperatingSystem": release.get("PRETTY_NAME", "Linux"),
+        "OSVersion": release.get("VERSION_ID", ""),
+        "KernelVersion": platform.release(),
+        "Architecture": platform.machine(),
+        "NCPU": len(os.sched_getaffinity(0)),
+        "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
 
 
-def _swarm(**parts: str) -> Response:
-    raise NoSwarm(
-        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this '
-        "node to swarm and try again."
-    )
-
-
-for kind in SWARM:
-    for path in (f"/{kind}", f"/{kind}/<path:what>"):
-        blueprint.add_url_rule(path, kind, _swarm, methods=["GET", "POST", "DELETE"])
-
-
-@blueprint.post("/swarm/init")
-@blueprint.post("/swarm/join")
-def swarm_init() -> Response:
-    raise NotImplementedHere("this engine is one machine's; it cannot be part of a swarm")
-
-
-@blueprint.post("/swarm/leave")
-def swarm_leave() -> Response:
-    raise NoSwarm("This node is not part of a swarm")
+def _abilities(engine: Engine) -> dict[str, Any]:
+    return {
+        "Driver": RUNTIME,
+        "DriverStatus": [["Runner", engine.runner.name]],
+        "DefaultRuntime": RUNTIME,
+        "Runtimes": {RUNTIME: {"path": RUNTIME}},
+        "InitBinary": "",
+        "Isolation": "",
+        "CgroupDriver": "none",
+        "CgroupVersion": "",
+        "LoggingDriver": "json-file",
+        "MemoryLimit": True,
+        "PidsLimit": True,
+        **dict.fromkeys(CONTROL_GROUPS, False),
+        "IPv4Forwarding": True,
+        "BridgeNfIptables": False,
+        "BridgeNfIp6tables": False,
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["bridge", "host", "null"],
+            "Authorization": None,
+            "Log": ["json-file"],
+        },
+        "Swarm": {
+            "NodeID": "",
+            "NodeAddr": "",
+            "LocalNodeState": "inactive",
+            "ControlAvailable": False,
+            "Error": "",
+            "RemoteManagers": None,
+        },
+        "SecurityOptions": ["name=rootless"],
+        "Warnings": [*engine.runner.notes, *engine.networks.notes] or None,
+    }
 
 
 def _architecture() -> str:
     machine = platform.machine()
     return ARCHITECTURES.get(machine, machine)
-
-
-def _moment(name: str) -> int | None:
-    """A query parameter in seconds since the epoch, with a fraction or not; in nanoseconds."""
-    said = context.text(name)
-    if not said:
-        return None
-    parts = re.fullmatch(r"(-?\d+)(?:\.(\d{1,9}))?", said)
-    if not parts:
-        raise BadRequest(f'strconv.ParseInt: parsing "{said}": invalid syntax')
-    return int(parts[1]) * NANO + int((parts[2] or "0").ljust(9, "0"))
-
-
-def _lines(events: Iterator[dict[str, Any] | None]) -> Iterator[bytes]:
-    yield b""  # The headers go out at once.
-    for event in events:
-        yield json.dumps(event, ensure_ascii=False).encode() + b"\n" if event else b""

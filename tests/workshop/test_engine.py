@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / ".docker"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def choose_context(tmp_path: Path, name: str, address: str) -> None:
@@ -35,7 +37,9 @@ def names() -> list[str]:
 
 
 def test_the_places_are_tried_in_order():
-    assert names() == ["the default socket", "Docker Desktop", "rootless Docker", "rootless Podman", "Podman"]
+    embedded = ["the embedded engine"] if sys.platform == "linux" else []
+    others = ["the default socket", "Docker Desktop", "rootless Docker", "rootless Podman", "Podman"]
+    assert names() == others + embedded
 
 
 def test_a_docker_host_is_binding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -61,6 +65,13 @@ def test_the_engine_that_answers_is_named_in_one_line(client, monkeypatch: pytes
     assert client.api.timeout == engine.REQUEST_SECONDS
 
 
+@pytest.fixture
+def no_embedded_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS and Windows."""
+    monkeypatch.setattr(engine, "_embedded", lambda: iter(()))
+
+
+@pytest.mark.usefixtures("no_embedded_engine")
 def test_where_nobody_answers_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         engine, "_well_known", lambda: iter([engine.Place("the default socket", "unix:///nope")] * 2)
@@ -71,6 +82,7 @@ def test_where_nobody_answers_the_message_says_what_to_do(monkeypatch: pytest.Mo
     assert "the default socket (unix:///nope): there is no such socket" in str(caught.value)
 
 
+@pytest.mark.usefixtures("no_embedded_engine")
 def test_a_stopped_engine_is_told_from_a_missing_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     stale = tmp_path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as listener:

@@ -1,0 +1,42 @@
+"""An engine for each way to run containers that this machine allows."""
+
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+
+from tests.pocket_engine.embedded import EmbeddedEngine
+
+RUNNERS = ("namespaces", "proot")
+
+
+@pytest.fixture(scope="session", params=RUNNERS)
+def engine(request: pytest.FixtureRequest) -> Iterator[EmbeddedEngine]:
+    """An engine that runs; once with each runner."""
+    embedded = EmbeddedEngine("--runner", request.param)
+    try:
+        yield embedded.start()
+    finally:
+        embedded.discard()
+
+
+@pytest.fixture(scope="session")
+def client(engine: EmbeddedEngine) -> Iterator[docker.DockerClient]:
+    """The Docker SDK for Python, connected to `engine`."""
+    client = engine.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def new_engine() -> Iterator[Callable[..., EmbeddedEngine]]:
+    """Make engines that one test starts, stops and kills."""
+    made: list[EmbeddedEngine] = []
+
+    def new_engine(*options: str) -> EmbeddedEngine:
+        made.append(EmbeddedEngine(*options))
+        return made[-1]
+
+    yield new_engine
+    for embedded in made:
+        embedded.discard()
