@@ -1,10 +1,9 @@
 """An image: a config that names its layers."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
-_NO_TIME = "0001-01-01T00:00:00Z"  # Go's zero time; what an image says that does not tell.
+from pocket_engine.containers import timestamps
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Image:
     id: str
     config: dict[str, Any]
     parent: str = ""
-    last_tagged: str = _NO_TIME
+    last_tagged: str = timestamps.NEVER
     removed: bool = False
 
     @property
@@ -41,9 +40,9 @@ class Image:
         return (self.config.get("config") or {}).get("Labels") or {}
 
     @property
-    def created(self) -> datetime:
-        """When it was made."""
-        return parse_time(self.config.get("created") or _NO_TIME)
+    def created(self) -> int:
+        """When it was made: nanoseconds since 1970."""
+        return timestamps.nanoseconds(self.config.get("created") or timestamps.NEVER)
 
     def tagged_at(self, time: str) -> "Image":
         """The same image, with another time of its last name."""
@@ -52,13 +51,3 @@ class Image:
     def as_removed(self) -> "Image":
         """The same image, gone for everybody but its containers."""
         return replace(self, removed=True)
-
-
-def parse_time(text: str) -> datetime:
-    """A time of RFC 3339, which may have nanoseconds; they are cut."""
-    whole, dot, rest = text.partition(".")
-    if dot:
-        digits = len(rest) - len(rest.lstrip("0123456789"))
-        whole = f"{whole}.{rest[:digits][:6].ljust(6, '0')}{rest[digits:]}"
-    time = datetime.fromisoformat(whole.replace("Z", "+00:00"))
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -34,6 +34,7 @@ class Layer:
         diff_id: `sha256:…` of its uncompressed tar; its name in an image's config.
         digest: `sha256:…` of the blob; the same when that is not compressed.
         size: bytes of its files.
+        tar_size: bytes of its uncompressed tar.
         compression: of the blob: `gzip`, `zstd`, `xz`, `bzip2`, or empty.
         skipped: the device nodes that the tar has and an ordinary user cannot make.
         empty: whether it changes nothing.
@@ -42,6 +43,7 @@ class Layer:
     diff_id: str
     digest: str
     size: int
+    tar_size: int
     compression: str = ""
     skipped: tuple[str, ...] = ()
     empty: bool = False
@@ -104,7 +106,7 @@ class LayerStore:
                     copy.write(chunk)
             return self.add_file(file, digest, diff_id)
         except OSError as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
         finally:
             remove_tree(scratch)
 
@@ -129,13 +131,14 @@ class LayerStore:
                 plain.digest,
                 packed.digest,
                 _size(folder),
+                plain.passed,
                 compression,
                 tuple(skipped),
                 empty=not any(folder.iterdir()),
             )
             return self._keep(layer, file, folder)
         except OSError as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
         finally:
             remove_tree(scratch)
 
@@ -154,10 +157,10 @@ class LayerStore:
             with open(file, "wb") as archive:
                 hashing = _Hashing(archive)
                 entries = pack(folder, cast(BinaryIO, hashing))
-            layer = Layer(hashing.digest, hashing.digest, _size(folder), empty=not entries)
+            layer = Layer(hashing.digest, hashing.digest, _size(folder), hashing.passed, empty=not entries)
             return self._keep(layer, file, folder)
         except OSError as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
         finally:
             remove_tree(scratch)
             remove_tree(folder)
@@ -175,7 +178,7 @@ class LayerStore:
             (scratch / "blob").write_bytes(content)
             os.replace(scratch / "blob", self.blob(digest))
         except OSError as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
         finally:
             remove_tree(scratch)
         return digest
@@ -234,6 +237,7 @@ class _Hashing:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hash = hashlib.sha256()
+        self.passed = 0
 
     @property
     def digest(self) -> str:
@@ -242,10 +246,12 @@ class _Hashing:
     def read(self, size: int = -1) -> bytes:
         chunk = self._file.read(size)
         self._hash.update(chunk)
+        self.passed += len(chunk)
         return chunk
 
     def write(self, data: bytes) -> int:
         self._hash.update(data)
+        self.passed += len(data)
         return self._file.write(data)
 
 
@@ -266,7 +272,8 @@ def _check(what: str, promised: str, found: str) -> None:
         )
 
 
-def _in_words(error: OSError) -> EngineError:
+def in_words(error: OSError) -> EngineError:
+    """What the client is told when the disk does not take what it should keep."""
     if error.errno is None:
         return EngineError(str(error))
     reason = os.strerror(error.errno).lower()

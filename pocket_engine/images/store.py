@@ -10,10 +10,10 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pocket_engine.containers import timestamps
 from pocket_engine.data_root import DataRoot, read_json, write_json
 from pocket_engine.errors import BadRequest, NotFound
 from pocket_engine.events import Events
@@ -172,7 +172,7 @@ class ImageStore:
         with self.lock:
             image = self.get(image_id)
             self._tags.set(name, image.id)
-            self._write(image.tagged_at(now()))
+            self._write(image.tagged_at(timestamps.now()))
         if name.tag:
             self.tell("tag", image, str(name))
 
@@ -191,12 +191,17 @@ class ImageStore:
         with self.lock:
             return self._tags.of(image_id)
 
+    def tagged(self, repository: str) -> list[Reference]:
+        """All names with tags in a repository, which is named as people write it."""
+        with self.lock:
+            return self._tags.in_repository(repository)
+
     def references(self, image_id: str) -> tuple[list[str], list[str]]:
         """The names of an image as the API shows them: those with tags, those with digests."""
         names = self.names(image_id)
         return [str(name) for name in names if name.tag], [str(name) for name in names if name.digest]
 
-    def await_image(self, diff_id: str) -> bool:
+    def await_layer(self, diff_id: str) -> bool:
         """Whether a layer is here. From now on it stays, until an image with it has been created.
 
         Ask before counting on a layer, and before adding one.
@@ -266,11 +271,6 @@ class ImageStore:
         self.layers.collect_garbage(blobs=set(self._images))
         for file in self._folder.glob(".*"):
             file.unlink()
-
-
-def now() -> str:
-    """The time as images write it: RFC 3339, UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
 
 def _is_id(name: str) -> bool:

@@ -25,6 +25,11 @@ class Tags:
         """All names of an image, sorted."""
         return [parse(name) for name, found in sorted(self._images.items()) if found == image_id]
 
+    def in_repository(self, repository: str) -> list[Reference]:
+        """All names with tags in a repository, sorted."""
+        names = [parse(name) for name in sorted(self._images)]
+        return [name for name in names if name.familiar_name == repository and name.tag]
+
     def set(self, reference: Reference, image_id: str) -> None:
         """Give a name, which is taken from the image that had it."""
         self._images[str(reference)] = image_id
