@@ -21,11 +21,20 @@ def engine(request: pytest.FixtureRequest) -> Iterator[EmbeddedEngine]:
 
 
 @pytest.fixture(scope="session")
+def chosen_engine() -> Iterator[EmbeddedEngine]:
+    """An engine that chose its runner itself, for what does not depend on it."""
+    embedded = EmbeddedEngine()
+    try:
+        yield embedded.start()
+    finally:
+        embedded.discard()
+
+
+@pytest.fixture(scope="session")
 def client(engine: EmbeddedEngine) -> Iterator[docker.DockerClient]:
     """The Docker SDK for Python, connected to `engine`."""
-    client = engine.client()
-    yield client
-    client.close()
+    with engine.client() as client:
+        yield client
 
 
 @pytest.fixture

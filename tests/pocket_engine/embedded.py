@@ -1,5 +1,6 @@
 """An engine of a test's own: a process with a data root and a socket in a short-lived folder."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +65,14 @@ class EmbeddedEngine:
         """Its log."""
         return self.log.read_text()
 
-    def client(self) -> docker.DockerClient:
-        """A client of the Docker SDK for Python. The caller closes it."""
-        return docker.DockerClient(self.host, timeout=120)
+    @contextlib.contextmanager
+    def client(self) -> Iterator[docker.DockerClient]:
+        """A client of the Docker SDK for Python."""
+        client = docker.DockerClient(self.host, timeout=120)
+        try:
+            yield client
+        finally:
+            client.close()
 
     def get(self, path: str) -> "Answer":
         """Ask without an SDK in between."""

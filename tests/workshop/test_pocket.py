@@ -1,5 +1,6 @@
 """The embedded engine starts by itself where no other answers, once for each user."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ def no_other_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_other_engine")
 def test_it_starts_where_no_other_answers():
     said: list[str] = []
-    with engine.connect(said.append) as client:
+    with contextlib.closing(engine.connect(said.append)) as client:
         assert client.ping()
     [line] = said
     assert line.startswith("Engine: Pocket engine 1.")
