@@ -32,7 +32,8 @@ class Filesystem(Protocol):
     def mounting(self, root: Root) -> dict[str, Any]:
         """What the launcher of `runners.namespaces` mounts as `/`.
 
-        Either `{"bind": FOLDER}`, or `{"overlay": OPTIONS, "folder": WHAT_ITS_PATHS_ARE_RELATIVE_TO}`.
+        Either `bind`, a folder; or `overlay`, the options, `folder`, to which their paths are relative,
+        `target`, where it is mounted, and `stale`, a folder to be removed before.
         """
 
     def changes(self, root: Root) -> Iterator[tuple[str, int]]:

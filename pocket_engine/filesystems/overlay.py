@@ -1,0 +1,170 @@
+"""Layers and changes put on top of each other by the kernel's overlayfs, mounted by an ordinary user.
+
+Below a root's folder:
+
+    lower/0, lower/1, …   links to the layers, lowest first; below them, 0 has the engine's own mount points
+    upper/                what was written, in overlayfs' form
+    work/                 overlayfs' own
+    merged/               where it is mounted, in a container's mount namespace only
+
+An overlay's mount options may be 4096 bytes long at most, hence the short names.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pocket_engine.filesystems import make_mount_points
+from pocket_engine.runners import Root
+
+OPAQUE = "user.overlay.opaque"
+
+
+def prepare(root: Root) -> None:
+    """Make the root's folder ready for a first start. What a start cut short has left there is taken over."""
+    for name in ("lower", "upper", "work", "merged"):
+        (root.folder / name).mkdir(parents=True, exist_ok=True)
+    make_mount_points(root.folder / "lower" / "0")
+    for number, layer in enumerate(root.layers, start=1):
+        link = root.folder / "lower" / str(number)
+        link.unlink(missing_ok=True)
+        link.symlink_to(layer)
+
+
+def mounting(root: Root) -> dict[str, Any]:
+    """What the launcher mounts. With `volatile` no fsync, and no container's end, waits for a disk."""
+    lower = ":".join(str(number) for number in range(len(root.layers), -1, -1))
+    return {
+        "overlay": f"userxattr,volatile,lowerdir={lower},upperdir=../upper,workdir=../work",
+        "folder": str(root.folder / "lower"),
+        "target": str(root.folder / "merged"),
+        # A volatile mount's mark. Where the kernel finds one it refuses, for fear of a power cut in between.
+        "stale": str(root.folder / "work/work/incompat"),
+    }
+
+
+def changes(root: Root) -> Iterator[tuple[str, int]]:
+    """The paths that differ from the layers, sorted: 0 modified, 1 added, 2 deleted (`docker diff`)."""
+    lower = [root.folder / "lower/0", *root.layers]
+    yield from _changes_below("", root.folder / "upper", lower[::-1])
+
+
+def _changes_below(path: str, upper: Path, lower: list[Path]) -> Iterator[tuple[str, int]]:
+    """The changes in one folder.
+
+    Args:
+        path: the folder inside, without a slash at its end.
+        upper: what was written in it.
+        lower: the same folder in the layers that can be seen through it, highest first.
+    """
+    for entry in sorted(_entries(upper), key=lambda entry: entry.name):
+        inside = f"{path}/{entry.name}"
+        below = _visible(entry.name, lower)
+        status = entry.stat(follow_symlinks=False)
+        if is_whiteout(status):
+            if below:
+                yield inside, 2
+        elif not stat.S_ISDIR(status.st_mode):
+            yield inside, 0 if below else 1
+        else:
+            hidden = is_opaque(entry.path)
+            within = list(_changes_below(inside, Path(entry.path), [] if hidden else below))
+            if not below:
+                yield inside, 1
+            elif within or hidden or _differ(status, below[0].lstat()):
+                yield inside, 0
+            yield from within
+            if hidden:
+                yield from _deleted(inside, Path(entry.path), below)
+
+
+def _visible(name: str, folders: list[Path]) -> list[Path]:
+    """What a name stands for in folders on top of each other: one file, or the folders that are merged."""
+    found: list[Path] = []
+    for folder in folders:
+        try:
+            status = (folder / name).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if is_whiteout(status):
+            break
+        if not stat.S_ISDIR(status.st_mode):
+            return found or [folder / name]
+        found.append(folder / name)
+        if is_opaque(folder / name):
+            break
+    return found
+
+
+def _deleted(path: str, upper: Path, lower: list[Path]) -> Iterator[tuple[str, int]]:
+    """What stood in a folder that was removed and made again."""
+    names = {entry.name for folder in lower if folder.is_dir() for entry in _entries(folder)}
+    for name in sorted(names - set(os.listdir(upper))):
+        if _visible(name, lower):
+            yield f"{path}/{name}", 2
+
+
+def _differ(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_mode, one.st_mtime_ns) != (other.st_mode, other.st_mtime_ns)
+
+
+def freeze(root: Root) -> Path:
+    """What was written, in a layer's form: the upper folder, without overlayfs' notes to itself."""
+    upper = root.folder / "upper"
+    _clean(upper)
+    return upper
+
+
+def _clean(folder: Path) -> None:
+    for entry in _entries(folder):
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            _clean(Path(entry.path))
+        if stat.S_ISSOCK(status.st_mode):  # No tar has a place for one.
+            times = os.stat(folder)
+            os.unlink(entry.path)
+            os.utime(folder, ns=(times.st_atime_ns, times.st_mtime_ns))
+        elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+            _forget_notes(entry.path, status.st_mode)
+    _forget_notes(folder, folder.stat().st_mode)
+
+
+def _forget_notes(path: str | Path, mode: int) -> None:
+    """Take away overlayfs' notes on where a file came from; they are true in this one overlay only."""
+    notes = [name for name in os.listxattr(path) if name.startswith("user.overlay.") and name != OPAQUE]
+    if notes:
+        os.chmod(path, mode | stat.S_IWUSR)  # Otherwise its owner may not take them away.
+        for name in notes:
+            os.removexattr(path, name)
+        os.chmod(path, stat.S_IMODE(mode))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """A folder's entries, also when its mode hides them from its owner."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    try:
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            folder.chmod(mode | stat.S_IRWXU)
+        with os.scandir(folder) as entries:
+            return list(entries)
+    finally:
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            folder.chmod(mode)
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Whether it stands for a file that was deleted."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def is_opaque(folder: str | Path) -> bool:
+    """Whether a folder hides the folders of its name in the layers below."""
+    try:
+        return os.getxattr(folder, OPAQUE) == b"y"
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return False
+        raise
