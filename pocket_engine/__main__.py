@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         engine = Engine(DataRoot(chosen.data_root))
         try:
-            serving.serve(create_app(engine), chosen.host, lambda: engine.is_busy, chosen.idle)
+            with serving.listen(chosen.host) as listener:
+                engine.start()
+                serving.serve(create_app(engine), listener, lambda: engine.is_busy, chosen.idle)
         finally:
             engine.close()
     except (DataRootInUse, serving.CannotListen, OSError) as error:

@@ -45,6 +45,9 @@ class Engine:
         """Whether a container runs."""
         return False
 
+    def start(self) -> None:
+        """Start what ran before, as its restart policies say."""
+
     def close(self) -> None:
         """Stop what runs, and give the data root up."""
         os.close(self._lock)

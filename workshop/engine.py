@@ -105,7 +105,8 @@ def _places_or_fail() -> list[Place]:
 def describe(client: DockerClient) -> str:
     """Name an engine, e.g. `Docker Engine 28.2 (API 1.50, linux/amd64)`; of our own, also its runner."""
     version = client.version()
-    names = [component.get("Name", "") for component in version.get("Components") or []]
+    parts = [version.get("Platform") or {}, *(version.get("Components") or [])]
+    names = [part.get("Name", "") for part in parts]
     name = next((known for known in OTHERS if any(known in n for n in names)), "Docker Engine")
     said = {key: version.get(key, "?") for key in ("Version", "ApiVersion", "Os", "Arch")}
     line = f"{name} {said['Version']} (API {said['ApiVersion']}, {said['Os']}/{said['Arch']})"

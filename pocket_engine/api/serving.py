@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LONGEST_PATH = 107  # Bytes that the kernel's address of a unix socket can hold, without the final zero.
+BACKLOG = 128
 POLL_SECONDS = 0.5
 
 
@@ -45,39 +46,9 @@ class Hijacked(Response):
         raise ConnectionAbortedError  # To werkzeug the client has gone, and there is nobody to answer.
 
 
-def serve(app: Flask, path: Path, is_busy: Callable[[], bool], idle_seconds: float | None) -> None:
-    """Serve until SIGTERM or SIGINT, or until nobody has used the engine for a while. In the main thread.
-
-    Args:
-        app: the API.
-        path: of the socket; only this user may open it.
-        is_busy: whether something runs that keeps an unused engine alive.
-        idle_seconds: how long it stays when it is neither used nor busy; None: for ever.
-
-    Raises:
-        CannotListen: the path is too long, or an engine listens there.
-    """
-    use = Use(app.wsgi_app)
-    app.wsgi_app = use  # type: ignore[method-assign]
-    with listen(path) as listener:
-        server = Server(app, listener)
-        server.is_idle = lambda: (
-            idle_seconds is not None and use.seconds_unused() > idle_seconds and not is_busy()
-        )
-
-        def stop(number: int, frame: object) -> None:
-            server.stop()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
-        try:
-            server.serve_forever(POLL_SECONDS)
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def listen(path: Path) -> socket.socket:
-    """A socket at this path that listens; one that a dead engine left there is replaced.
+@contextlib.contextmanager
+def listen(path: Path) -> Iterator[socket.socket]:
+    """A socket at this path that listens, and goes in the end. One that a dead engine left is replaced.
 
     Raises:
         CannotListen: the path is too long, or an engine listens there.
@@ -92,14 +63,17 @@ def listen(path: Path) -> socket.socket:
     if answers(path):
         raise CannotListen(f"Another engine listens on {path}. Use it, or choose another path with --host.")
     path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)  # Nobody else may open it, not even for a moment.
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    return listener
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        before = os.umask(0o177)  # Nobody else may open it, not even for a moment.
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def answers(path: Path) -> bool:
@@ -110,6 +84,29 @@ def answers(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def serve(
+    app: Flask, listener: socket.socket, is_busy: Callable[[], bool], idle_seconds: float | None
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until nobody has used the engine for a while. In the main thread.
+
+    Args:
+        app: the API.
+        listener: see `listen`.
+        is_busy: whether something runs that keeps an unused engine alive.
+        idle_seconds: how long it stays when it is neither used nor busy; None: for ever.
+    """
+    use = Use(app.wsgi_app)
+    app.wsgi_app = use  # type: ignore[method-assign]
+
+    def is_idle() -> bool:
+        return idle_seconds is not None and use.seconds_unused() > idle_seconds and not is_busy()
+
+    server = Server(app, listener, is_idle)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: server.stop())
+    server.serve_forever(POLL_SECONDS)
 
 
 class Use:
@@ -158,11 +155,17 @@ def has_hung_up(connection: socket.socket) -> bool:
 
 
 class Server(ThreadedWSGIServer):
-    """Werkzeug's server, a thread for each request, on a socket that is already listening."""
+    """Werkzeug's server, a thread for each request.
 
-    def __init__(self, app: Flask, listener: socket.socket) -> None:
+    Args:
+        app: what answers.
+        listener: a socket that is listening.
+        is_idle: whether it is time to stop.
+    """
+
+    def __init__(self, app: Flask, listener: socket.socket, is_idle: Callable[[], bool]) -> None:
         super().__init__("unix://", 0, app, RequestHandler, fd=listener.fileno())
-        self.is_idle: Callable[[], bool] = lambda: False
+        self.is_idle = is_idle
 
     def service_actions(self) -> None:
         """Called by `serve_forever` about twice a second."""

@@ -41,10 +41,11 @@ def version() -> dict[str, Any]:
         "Arch": _architecture(),
         "KernelVersion": platform.release(),
     }
-    details = {**api, **made, "Experimental": "false", "PythonVersion": platform.python_version()}
+    details = {**api, **made, "BuildTime": "", "Experimental": "false"}
     return {
         "Platform": {"Name": NAME},
-        "Components": [{"Name": NAME, "Version": __version__, "Details": details}],
+        # By another name, the docker command would list the engine a second time.
+        "Components": [{"Name": "Engine", "Version": __version__, "Details": details}],
         "Version": __version__,
         **api,
         **made,

@@ -26,7 +26,7 @@ def connection(app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     path = Path(f"/tmp/pocket-{time.monotonic_ns()}.sock")
     app.wsgi_app = Use(app.wsgi_app)  # type: ignore[method-assign]
     with listen(path) as listener, socket.socket(socket.AF_UNIX) as connection:
-        server = Server(app, listener)
+        server = Server(app, listener, lambda: False)
         serving = threading.Thread(target=server.serve_forever, args=(0.01,))
         serving.start()
         connection.settimeout(10)
@@ -35,7 +35,6 @@ def connection(app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         connection.close()
         server.shutdown()
         serving.join()
-    path.unlink()
 
 
 def request(connection: socket.socket, line: str, *headers: str) -> None:
