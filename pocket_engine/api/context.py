@@ -1,6 +1,7 @@
 """What a view is asked: the engine it is for, its JSON body, and its query parameters as Go reads them."""
 
 import re
+from types import NoneType
 from typing import Any, cast
 
 from flask import current_app, request
@@ -12,17 +13,29 @@ from pocket_engine.filters import Filters
 
 FALSE = frozenset(("", "0", "no", "false", "none"))
 
+_JSON_NAMES: dict[type, str] = {
+    str: "string",
+    bool: "bool",
+    int: "number",
+    float: "number",
+    dict: "object",
+    list: "array",
+}
+
 
 def engine() -> Engine:
     """The engine that the request is for."""
     return cast(Engine, current_app.extensions["engine"])
 
 
-def json_body() -> dict[str, Any]:
+def json_body(**types: type) -> dict[str, Any]:
     """The JSON object in the request's body.
 
+    Args:
+        types: what fields must be when they are there and not null, e.g. `Name=str`.
+
     Raises:
-        BadRequest: there is none, or it is not declared as JSON.
+        BadRequest: there is none, it is not declared as JSON, or a field is of another type.
     """
     text = request.get_data()
     if not text:
@@ -36,6 +49,12 @@ def json_body() -> dict[str, Any]:
         raise BadRequest(f"invalid JSON: {error.description}") from error
     if not isinstance(said, dict):
         raise BadRequest("invalid JSON: it is no object")
+    for name, wanted in types.items():
+        if not isinstance(said.get(name), (wanted, NoneType)):
+            found = _JSON_NAMES[type(said[name])]
+            raise BadRequest(
+                f"json: cannot unmarshal {found} into field {name} of type {_JSON_NAMES[wanted]}"
+            )
     return said
 
 

@@ -21,7 +21,7 @@ def index() -> dict[str, Any]:
 
 @blueprint.post("/volumes/create")
 def create() -> tuple[dict[str, Any], int]:
-    wanted = context.json_body()
+    wanted = context.json_body(Name=str, Driver=str, DriverOpts=dict, Labels=dict)
     volume = context.engine().volumes.create(
         wanted.get("Name") or "", wanted.get("Driver") or "", wanted.get("DriverOpts"), wanted.get("Labels")
     )
