@@ -93,7 +93,7 @@ def _machine() -> dict[str, Any]:
     release = platform.freedesktop_os_release()
     return {
         "OSType": "linux",
-        "OperatingSystem": release.get("PRETTY_NAME", "Linux"),
+        "OperatingSystem": f"{NAME} on {release.get('PRETTY_NAME', 'Linux')}",
         "OSVersion": release.get("VERSION_ID", ""),
         "KernelVersion": platform.release(),
         "Architecture": platform.machine(),
