@@ -1,7 +1,7 @@
 """`docker load`: images from one tar.
 
-Read is all that `docker save` writes and has written: `manifest.json` with paths to configs and layers; and OCI layouts
-that have only their `index.json`. The tar's names never become names on disk.
+Read is all that `docker save` writes and has written: `manifest.json` with paths to configs and layers; and
+OCI layouts that have only their `index.json`. The tar's names never become names on disk.
 """
 
 import json
@@ -72,10 +72,10 @@ def _load(store: ImageStore, contents: "_Contents", packed: _Packed, quiet: bool
         raise EngineError(
             f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(packed.layers)}"
         )
-    for diff_id, name in zip(diff_ids, packed.layers, strict=True):
+    for diff_id, layer in zip(diff_ids, packed.layers, strict=True):
         if store.await_layer(diff_id):
             continue
-        file = contents.file(name)
+        file = contents.file(layer)
         size = file.stat().st_size
         store.layers.add_file(file, diff_id=diff_id)
         if not quiet:
@@ -158,8 +158,8 @@ class _Contents:
                 for manifest in self._json("index.json")["manifests"]
             ]
         raise BadRequest(
-            "unrecognized image format: the archive has neither manifest.json nor index.json. Save the image with "
-            "`docker save`; what `docker export` wrote is read by `docker import`"
+            "unrecognized image format: the archive has neither manifest.json nor index.json. Save the image "
+            "with `docker save`; what `docker export` wrote is read by `docker import`"
         )
 
     def _oci_image(self, described: dict[str, Any], annotations: dict[str, str]) -> _Packed:

@@ -1,7 +1,8 @@
 """`docker save`: images as one tar.
 
-It serves every reader: it is an OCI layout (`oci-layout`, `index.json`, `blobs/`), as Docker Engines save since
-version 25, and has `manifest.json` and `repositories` beside it for the older ones, which follow the paths in there.
+It serves every reader: it is an OCI layout (`oci-layout`, `index.json`, `blobs/`), as Docker Engines save it
+since version 25, and has `manifest.json` and `repositories` beside it for older ones, which follow the paths
+in there.
 """
 
 import hashlib

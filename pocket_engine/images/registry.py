@@ -1,0 +1,172 @@
+"""Registries: pull, push, log in, and a look without a pull."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pocket_engine.data_root import DataRoot
+from pocket_engine.errors import EngineError, NotFound
+from pocket_engine.images import platforms
+from pocket_engine.images.credentials import NOBODY, Credentials
+from pocket_engine.images.distribution import Refusal, Remote, in_words, is_loopback, url_of
+from pocket_engine.images.media_types import INDEXES
+from pocket_engine.images.platforms import Platform
+from pocket_engine.images.pulling import Manifest, Pull, choose, fetch_manifest
+from pocket_engine.images.pushing import Push
+from pocket_engine.images.references import DEFAULT_DOMAIN, Reference
+from pocket_engine.images.store import ImageStore
+
+log = logging.getLogger(__name__)
+
+Items = Iterator[dict[str, Any]]
+Found = TypeVar("Found")
+
+
+class Registry:
+    """All registries, for the images of one store.
+
+    Args:
+        store: where pulled images go, and pushed ones are.
+        data_root: has room for what is half done.
+        mirrors: URLs of copies of Docker Hub, asked in this order, and then Docker Hub itself.
+
+    Raises:
+        ValueError: a mirror that is asked over plain HTTP, and is not on this machine.
+    """
+
+    def __init__(self, store: ImageStore, data_root: DataRoot, mirrors: Sequence[str] = ()) -> None:
+        for mirror in mirrors:
+            parts = urlsplit(mirror)
+            if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.netloc)):
+                raise ValueError(
+                    f"invalid mirror {mirror!r}: it must be an https:// URL; http:// on loopback only"
+                )
+        self._store, self._data_root, self._mirrors = store, data_root, tuple(mirrors)
+
+    def pull(self, name: Reference, platform: str = "", credentials: Credentials = NOBODY) -> Items:
+        """Fetch an image.
+
+        Args:
+            name: with a tag or a digest; without both all tags of the repository are fetched.
+            platform: e.g. `linux/arm64`; empty for this machine's.
+            credentials: of the user.
+
+        Returns:
+            The items of the API's stream. Errors on the way are raised from it.
+
+        Raises:
+            EngineError: the registry does not answer, or has no such image; raised at once.
+        """
+        wanted = platforms.parse(platform)
+        if name.tag or name.digest:
+            remote, found = self._first(name, credentials, lambda remote: _manifest(remote, name, wanted))
+            return self._pull(remote, name, *found, wanted if platform else None)
+        remote, tags = self._first(name, credentials, lambda remote: _tags(remote, name))
+        return self._pull_all(remote, name, tags, wanted)
+
+    def push(self, name: Reference, credentials: Credentials = NOBODY) -> Items:
+        """Send an image to the registry that its name begins with.
+
+        Args:
+            name: with a tag; without one all tags of the repository are sent.
+            credentials: of the user.
+
+        Yields:
+            The items of the API's stream.
+
+        Raises:
+            EngineError: there is no such image here, or the registry does not take it.
+        """
+        remote = Remote(url_of(name.domain), credentials)
+        yield {"status": f"The push refers to repository [{name.domain}/{name.path}]"}
+        names = [name] if name.tag else self._store.tagged(name.familiar_name)
+        if not names or self._store.find(str(names[0])) is None:
+            raise NotFound(f"An image does not exist locally with the tag: {name.familiar_name}")
+        for one in names:
+            image = self._store.get(str(one))
+            yield from Push(self._store, self._data_root, remote, one).run(image)
+            self._store.tell("push", image, str(one))
+
+    def look(self, name: Reference, credentials: Credentials = NOBODY) -> dict[str, Any]:
+        """What a registry has under a name (`/distribution/…/json`). Raises EngineError."""
+        name = name.with_default_tag()
+        remote, found = self._first(
+            name, credentials, lambda remote: fetch_manifest(remote, name, name.digest or name.tag)
+        )
+        described = {"mediaType": found.media_type, "digest": found.digest, "size": found.size}
+        if found.media_type in INDEXES:
+            listed = [entry["platform"] for entry in found.content["manifests"] if entry.get("platform")]
+            return {"Descriptor": described, "Platforms": listed}
+        config = Pull(self._store, self._data_root, remote, name).config(found)
+        fields = ("architecture", "os", "variant")
+        return {
+            "Descriptor": described,
+            "Platforms": [{field: config[field] for field in fields if config.get(field)}],
+        }
+
+    def log_in(self, server: str, credentials: Credentials) -> None:
+        """Try a user's name and password at a registry.
+
+        Args:
+            server: its address as `docker login` sends it; empty for Docker Hub.
+            credentials: to be tried.
+
+        Raises:
+            Unauthorized: it does not take them.
+            Unreachable: it does not answer.
+        """
+        domain = urlsplit(server).netloc if "//" in server else server.partition("/")[0]
+        is_default = domain in ("", "index.docker.io", DEFAULT_DOMAIN)
+        Remote(url_of(DEFAULT_DOMAIN if is_default else domain), credentials).check()
+
+    def _first(
+        self, name: Reference, credentials: Credentials, ask: Callable[[Remote], Found]
+    ) -> tuple[Remote, Found]:
+        """The first of the mirrors and the registry itself that has an answer."""
+        if name.domain == DEFAULT_DOMAIN:
+            for mirror in self._mirrors:
+                remote = Remote(mirror)  # Without the credentials, which are meant for the registry.
+                try:
+                    return remote, ask(remote)
+                except EngineError as error:
+                    log.warning("mirror %s: %s", mirror, error.message)
+        remote = Remote(url_of(name.domain), credentials)
+        return remote, ask(remote)
+
+    def _pull_all(self, remote: Remote, name: Reference, tags: list[str], platform: Platform) -> Items:
+        for tag in tags:
+            tagged = name.with_tag(tag)
+            yield from self._pull(remote, tagged, *_manifest(remote, tagged, platform), None)
+
+    def _pull(
+        self,
+        remote: Remote,
+        name: Reference,
+        top: Manifest,
+        manifest: Manifest,
+        platform: Platform | None,
+    ) -> Items:
+        earlier = self._store.find(str(name))
+        yield {"status": f"Pulling from {name.path}", "id": name.tag or name.digest}
+        image = yield from Pull(self._store, self._data_root, remote, name).run(manifest, platform)
+        self._store.tag(image.id, name.with_digest(top.digest))
+        if name.tag:
+            self._store.tag(image.id, name)
+        self._store.tell("pull", image, str(name))
+        yield {"status": f"Digest: {top.digest}"}
+        news = "Image is up to date" if earlier == image.id else "Downloaded newer image"
+        yield {"status": f"Status: {news} for {name}"}
+
+
+def _manifest(remote: Remote, name: Reference, platform: Platform) -> tuple[Manifest, Manifest]:
+    """What the name stands for, and what of it is for a platform."""
+    top = fetch_manifest(remote, name, name.digest or name.tag)
+    return top, choose(remote, name, top, platform)
+
+
+def _tags(remote: Remote, name: Reference) -> list[str]:
+    try:
+        return remote.tags(name.path)
+    except Refusal as refusal:
+        raise in_words(refusal, name.familiar_name, str(name)) from refusal
