@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pocket_engine.containers import sandbox as sandboxes
 from pocket_engine.containers import timestamps
+from pocket_engine.containers.exec import Exec
 from pocket_engine.containers.health import Health, Probe
 from pocket_engine.containers.logs import Log
 from pocket_engine.containers.memory import MemoryLimit
@@ -22,10 +22,7 @@ from pocket_engine.events import Events
 from pocket_engine.images.store import ImageStore
 from pocket_engine.networks import Attachment, Member, Networks
 from pocket_engine.runners import CannotStart, Files, Root, Runner, Sandbox
-from pocket_engine.volumes import Volumes
-
-if TYPE_CHECKING:
-    from pocket_engine.containers.exec import Exec
+from pocket_engine.volumes import Volumes, disk_usage
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +58,7 @@ class Container:
         audience: who listens to its first program, from before its start.
         execs: by id, what `docker exec` started in it.
         exits: how many runs have ended since the engine's start.
+        exit_code: of the last run that has ended; the record forgets it when the next one begins.
         is_removed: it is gone.
     """
 
@@ -80,6 +78,7 @@ class Container:
         self.audience = Audience()
         self.execs: dict[str, Exec] = {}
         self.exits = 0
+        self.exit_code = record.state.exit_code
         self.is_removed = False
         self.health: Health | None = None  # Of the current run, or of the last.
         self._restarts = Restarts()
@@ -100,12 +99,8 @@ class Container:
 
     @property
     def root(self) -> Root:
-        """Its files.
-
-        Raises:
-            NotFound: its image was removed by force.
-        """
-        image = self.parts.images.get(self.record.image)
+        """Its files."""
+        image = self.parts.images.by_id(self.record.image)
         return Root(self.parts.images.layer_paths(image), self.folder / "root")
 
     @property
@@ -139,9 +134,19 @@ class Container:
             raise Conflict(f"Container {self.id} is not running")
         return run
 
+    def next_run(self) -> Run | None:
+        """The current run; where there is none, wait for one. None when the container is removed first."""
+        with self.lock:
+            self.changed.wait_for(lambda: self.run or self.is_removed)
+            return self.run
+
     def pids(self) -> list[int]:
         """The machine's ids of its processes; none when it does not run."""
         return self.run.running.pids() if self.run else []
+
+    def size(self) -> int:
+        """The bytes of what it wrote."""
+        return disk_usage(self.root.folder)
 
     def save(self) -> None:
         """Store its record."""
@@ -260,14 +265,12 @@ class Container:
         )
 
     def _new_health(self) -> Health | None:
-        from pocket_engine.containers.exec import run_probe  # Each knows of the other.
-
         probe = Probe.of(self.record.config)
         if probe is None:
             return None
         return Health(
             probe,
-            lambda command, seconds: run_probe(self, command, seconds),
+            lambda command, seconds: Exec(self, {"Cmd": command}).result(seconds),
             lambda status: self.publish(f"health_status: {status}"),
         )
 
@@ -290,7 +293,8 @@ class Container:
             with self.lock:
                 delay = self._after(next_run, exit_code)
                 next_run = None if delay is None else self._again(delay)
-        if self.record.host_config["AutoRemove"] and not self._keep:
+                is_over = next_run is None and not self._keep
+        if is_over and self.record.host_config["AutoRemove"]:
             self._ended(self)
 
     def _after(self, run: Run, exit_code: int) -> float | None:
@@ -306,6 +310,7 @@ class Container:
                 state.stopped_by_user,
             )
         self.run = None
+        self.exit_code = exit_code
         state.status = "exited" if delay is None else "restarting"
         state.pid, state.exit_code, state.finished_at = 0, exit_code, timestamps.now()
         self.execs = {id: one for id, one in self.execs.items() if one.is_running}
@@ -339,8 +344,3 @@ def _as_the_engine_says_it(error: CannotStart) -> EngineError:
     if error.message.startswith("exec:"):
         return BadRequest(f"{_RUNC_PROCESS}{error.message}: unknown")
     return EngineError(error.message)
-
-
-def health_of(container: Container) -> dict[str, Any] | None:
-    """`State.Health`; None without a health check."""
-    return container.health.inspect() if container.health else None

@@ -5,19 +5,25 @@ from typing import Any
 
 from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere
 
-DEFAULT_CAPABILITIES = frozenset(
-    f"CAP_{name}"
-    for name in "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP "
-    "NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE".split()
-)
-_ALL_CAPABILITIES = DEFAULT_CAPABILITIES | {
-    f"CAP_{name}"
-    for name in "AUDIT_CONTROL AUDIT_READ BLOCK_SUSPEND BPF CHECKPOINT_RESTORE DAC_READ_SEARCH IPC_LOCK IPC_OWNER "
-    "LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE NET_ADMIN NET_BROADCAST PERFMON SYS_ADMIN SYS_BOOT SYS_MODULE "
-    "SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG SYSLOG WAKE_ALARM".split()
-}
+
+def _capabilities(names: str) -> frozenset[str]:
+    return frozenset(f"CAP_{name}" for name in names.split())
+
+
+DEFAULT_CAPABILITIES = _capabilities("""
+    CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE
+    SYS_CHROOT KILL AUDIT_WRITE
+""")
+_ALL_CAPABILITIES = DEFAULT_CAPABILITIES | _capabilities("""
+    AUDIT_CONTROL AUDIT_READ BLOCK_SUSPEND BPF CHECKPOINT_RESTORE DAC_READ_SEARCH IPC_LOCK
+    IPC_OWNER LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE NET_ADMIN NET_BROADCAST PERFMON
+    SYS_ADMIN SYS_BOOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME
+    SYS_TTY_CONFIG SYSLOG WAKE_ALARM
+""")
 _MINIMUM_MEMORY = 6 * 1024 * 1024
-_LOG_OPTIONS = frozenset(("max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"))
+_LOG_OPTIONS = frozenset(
+    ("max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag")
+)
 
 _DEFAULTS: dict[str, Any] = {
     "Binds": None,
@@ -91,12 +97,24 @@ _WITHOUT_CGROUPS = "needs control groups, which ordinary users do not have: it i
 _WARNED = {
     **dict.fromkeys(
         ("CpuShares", "NanoCpus", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems", "CpuRealtimePeriod")
-        + ("CpuRealtimeRuntime", "BlkioWeight", "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps")
-        + ("BlkioDeviceReadIOps", "BlkioDeviceWriteIOps", "KernelMemory", "MemoryReservation", "MemorySwappiness")
+        + (
+            "CpuRealtimeRuntime",
+            "BlkioWeight",
+            "BlkioWeightDevice",
+            "BlkioDeviceReadBps",
+            "BlkioDeviceWriteBps",
+        )
+        + (
+            "BlkioDeviceReadIOps",
+            "BlkioDeviceWriteIOps",
+            "KernelMemory",
+            "MemoryReservation",
+            "MemorySwappiness",
+        )
         + ("CgroupParent", "DeviceCgroupRules", "OomKillDisable"),
         _WITHOUT_CGROUPS,
     ),
-    "Privileged": "gives no more than all capabilities inside: the kernel lets ordinary users give no others.",
+    "Privileged": "gives all capabilities inside and no more: ordinary users have no others to give.",
     "PidMode": "is ignored: a container always has process ids of its own.",
     "UTSMode": "is ignored: a container always has a host name of its own.",
     "Init": "is ignored: the container's own program is its first process.",

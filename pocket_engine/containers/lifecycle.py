@@ -12,13 +12,18 @@ _STOP_SECONDS = 10
 _KILL_SECONDS = 10
 
 
-def stop(container: Container, seconds: int | None = None) -> bool:
+def stop(container: Container, seconds: int | None = None, signal: str = "") -> bool:
     """Ask it to end, and make it after a while. Returns False when it does not run.
 
     Args:
         container: which.
         seconds: how long it may take; negative is for ever. None: as its Config says, or 10.
+        signal: by which it is asked; "": as its Config says, or SIGTERM.
+
+    Raises:
+        BadRequest: there is no such signal.
     """
+    number = signals.number(signal or container.record.config.get("StopSignal") or "SIGTERM")
     with container.lock:
         state = container.record.state
         if not state.is_running:
@@ -33,13 +38,12 @@ def stop(container: Container, seconds: int | None = None) -> bool:
         if seconds is None:
             configured = container.record.config.get("StopTimeout")
             seconds = _STOP_SECONDS if configured is None else configured
-        _end(container, run, seconds)
+        _end(container, run, number, seconds)
     container.publish("stop")
     return True
 
 
-def _end(container: Container, run: Run, seconds: int) -> None:
-    number = signals.number(container.record.config.get("StopSignal") or "SIGTERM")
+def _end(container: Container, run: Run, number: int, seconds: int) -> None:
     run.is_last = True
     _send(container, run, number)
     if not _wait_for_end(container, run, seconds if seconds >= 0 else None):
@@ -65,9 +69,8 @@ def kill(container: Container, signal: str) -> None:
             raise Conflict(
                 f"Cannot kill container: {container.name}: Container {container.id} is not running"
             )
-        stop_signal = container.record.config.get("StopSignal")
-        means_the_end = number == signals.number("KILL") or not stop_signal
-        if means_the_end or number == signals.number(stop_signal):
+        stop_signal = container.record.config.get("StopSignal") or signal  # Without one, any is.
+        if number in (signals.number("KILL"), signals.number(stop_signal or "KILL")):
             if run:
                 run.is_last = True
             else:
@@ -94,7 +97,7 @@ def _wait_for_end(container: Container, run: Run, seconds: float | None) -> bool
         return container.changed.wait_for(lambda: container.run is not run, timeout=seconds)
 
 
-def restart(container: Container, seconds: int | None = None) -> None:
+def restart(container: Container, seconds: int | None = None, signal: str = "") -> None:
     """Stop it when it runs, and start it. For the arguments see `stop`.
 
     Raises:
@@ -102,7 +105,7 @@ def restart(container: Container, seconds: int | None = None) -> None:
     """
     container.begin_restart()
     try:
-        stop(container, seconds)
+        stop(container, seconds, signal)
         container.start()
     finally:
         container.end_restart()
@@ -170,6 +173,6 @@ def waiter(container: Container, condition: str) -> Callable[[float], dict[str, 
         with container.lock:
             if not container.changed.wait_for(is_met, timeout=seconds):
                 return None
-            return {"Error": None, "StatusCode": container.record.state.exit_code}
+            return {"Error": None, "StatusCode": container.exit_code}
 
     return wait

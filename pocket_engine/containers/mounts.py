@@ -1,8 +1,8 @@
 """Binds, Mounts, Volumes, VolumesFrom and Tmpfs of a request, as one list of mount points.
 
-A mount point is a dict as the API shows it, with what only the engine needs beside it: `Named` (the client chose
-the volume's name, so that removing the container leaves it), `NoCopy`, `CreateSource`, and for tmpfs `SizeBytes`
-and `FileMode`. `shown` takes these away again.
+A mount point is a dict as the API shows it, with what only the engine needs beside it: `Named` (the client
+chose the volume's name, so that removing the container leaves it), `NoCopy`, `CreateSource`, and for tmpfs
+`SizeBytes` and `FileMode`. `shown` takes these away again.
 """
 
 import os
@@ -16,8 +16,8 @@ from pocket_engine.errors import BadRequest, EngineError
 MountPoint = dict[str, Any]
 
 _SHOWN = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
-_MODES = frozenset("ro rw z Z nocopy consistent cached delegated".split())
-_PROPAGATIONS = frozenset("private rprivate shared rshared slave rslave".split())
+_MODES = frozenset(["ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated"])
+_PROPAGATIONS = frozenset(["private", "rprivate", "shared", "rshared", "slave", "rslave"])
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -166,7 +166,8 @@ def _volume_name(name: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name):
         raise BadRequest(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
-            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host '
+            "directory, use absolute path"
         )
     return name
 
@@ -219,7 +220,18 @@ def _tmpfs_options(text: str) -> dict[str, Any]:
             options["SizeBytes"] = _bytes(value)
         elif name == "mode":
             options["FileMode"] = int(value, 8)
-        elif name not in ("rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "uid", "gid", "nr_inodes"):
+        elif name not in (
+            "rw",
+            "exec",
+            "noexec",
+            "suid",
+            "nosuid",
+            "dev",
+            "nodev",
+            "uid",
+            "gid",
+            "nr_inodes",
+        ):
             raise BadRequest(f'invalid tmpfs option ["{option}"]')
     return options
 

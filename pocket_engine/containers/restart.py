@@ -42,10 +42,8 @@ class Restarts:
         return self._delay
 
 
-def applies(
-    policy: Mapping[str, Any], exit_code: int, restart_count: int, stopped_by_user: bool
-) -> bool:
-    """Whether a policy wants an ended container started again. For the arguments see `Restarts.delay_after`."""
+def applies(policy: Mapping[str, Any], exit_code: int, restart_count: int, stopped_by_user: bool) -> bool:
+    """Whether a policy wants an ended container started again; see `Restarts.delay_after`."""
     name, most = policy["Name"], policy["MaximumRetryCount"]
     if name == "always":
         return True

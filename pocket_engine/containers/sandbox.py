@@ -1,6 +1,7 @@
 """A record, as the runner wants it: a sandbox and a program."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def program(record: Record, attachment: Attachment, linked: list[str]) -> Progra
     config, host_config = record.config, record.host_config
     return Program(
         arguments=tuple(record.arguments),
-        environment=environment(record, attachment, config["Tty"], linked),
+        environment=environment(record, attachment, config["Tty"], [*linked, *config["Env"]]),
         folder=config["WorkingDir"] or "/",
         user=config["User"],
         groups=tuple(str(group) for group in host_config["GroupAdd"] or ()),
@@ -75,7 +76,7 @@ def program(record: Record, attachment: Attachment, linked: list[str]) -> Progra
 
 
 def environment(
-    record: Record, attachment: Attachment, terminal: bool, more: list[str]
+    record: Record, attachment: Attachment, terminal: bool, wanted: Iterable[str]
 ) -> tuple[str, ...]:
     """The variables of a program in a container.
 
@@ -83,16 +84,16 @@ def environment(
         record: the container's.
         attachment: its place in its networks.
         terminal: whether the program has one.
-        more: what is not in the container's own Config; does not win over it.
+        wanted: `NAME=value`, of which the last wins; a name alone takes the variable away.
     """
     variables = {"PATH": _PATH, "HOSTNAME": f"HOSTNAME={record.config['Hostname']}"}
     if terminal:
         variables["TERM"] = "TERM=xterm"
-    for variable in (*more, *record.config["Env"]):
+    for variable in wanted:
         name, equals, _ = variable.partition("=")
         if equals:
             variables[name] = variable
-        else:  # A name alone takes a variable away.
+        else:
             variables.pop(name, None)
     return (*variables.values(), *attachment.environment)
 

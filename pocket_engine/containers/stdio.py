@@ -47,6 +47,15 @@ class Listener:
             self._changed.notify_all()
             return stream, data
 
+    def drain(self) -> bytes:
+        """All output that waits, of both streams."""
+        with self._changed:
+            data = b"".join(chunk for _, chunk in self._chunks)
+            self._chunks.clear()
+            self._size = 0
+            self._changed.notify_all()
+            return data
+
     def close(self) -> None:
         """No more will come; what was handed over can still be read."""
         with self._changed:

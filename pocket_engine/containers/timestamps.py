@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -38,14 +38,18 @@ def nanoseconds(text: str) -> int:
         return time.time_ns() - int(ago * 10**9)
     match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", text)
     if match is None:
-        raise ValueError(f'parsing time "{text}": it is neither RFC 3339, nor seconds since 1970, nor a duration')
+        raise ValueError(
+            f'parsing time "{text}": it is neither RFC 3339, nor seconds since 1970, nor a duration'
+        )
     day, clock, fraction, zone = match.groups()
     if clock and clock.count(":") == 1:
         clock += ":00"
     moment = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}")
-    offset = timedelta() if zone in (None, "Z") else datetime.fromisoformat(f"{day}T00:00:00{zone}").utcoffset()
-    whole = moment.replace(tzinfo=timezone.utc) - (offset or timedelta())
-    since_1970 = whole - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    offset = (
+        timedelta() if zone in (None, "Z") else datetime.fromisoformat(f"{day}T00:00:00{zone}").utcoffset()
+    )
+    whole = moment.replace(tzinfo=UTC) - (offset or timedelta())
+    since_1970 = whole - datetime(1970, 1, 1, tzinfo=UTC)
     return (since_1970 // timedelta(seconds=1)) * 10**9 + int((fraction or ".0")[1:10].ljust(9, "0"))
 
 
