@@ -9,6 +9,7 @@ from pocket_engine import __version__, locations
 from pocket_engine.api import create_app, serving
 from pocket_engine.data_root import DataRoot
 from pocket_engine.engine import DataRootInUse, Engine
+from pocket_engine.runners.choosing import NAMES, NoRunner
 
 EPILOG = """\
 Then, in another terminal:
@@ -22,14 +23,16 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
-        engine = Engine(DataRoot(chosen.data_root))
+        engine = Engine(DataRoot(chosen.data_root), chosen.runner, chosen.registry_mirror)
         try:
             with serving.listen(chosen.host) as listener:
                 engine.start()
-                serving.serve(create_app(engine), listener, lambda: engine.is_busy, chosen.idle)
+                serving.serve(
+                    create_app(engine), listener, lambda: engine.containers.is_any_running, chosen.idle
+                )
         finally:
             engine.close()
-    except (DataRootInUse, serving.CannotListen, OSError) as error:
+    except (DataRootInUse, NoRunner, serving.CannotListen, ValueError, OSError) as error:
         print(f"pocket_engine: {error}", file=sys.stderr)
         return 1
     return 0
@@ -56,6 +59,18 @@ def _parser() -> argparse.ArgumentParser:
         default=data,
         metavar="DIR",
         help=f"the folder for images, containers and volumes (default: {data})",
+    )
+    parser.add_argument(
+        "--runner",
+        choices=NAMES,
+        help="how containers are run (default: the first of these that works on this machine)",
+    )
+    parser.add_argument(
+        "--registry-mirror",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a copy of Docker Hub that is asked before it; may be given several times",
     )
     parser.add_argument(
         "--idle",

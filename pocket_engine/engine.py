@@ -1,16 +1,21 @@
 """The engine: its parts, put together."""
 
 import fcntl
-import logging
 import os
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pocket_engine.build.builder import Builder
+from pocket_engine.containers.container import Parts
+from pocket_engine.containers.store import Containers
 from pocket_engine.data_root import DataRoot, read_json, remove_tree, write_json
 from pocket_engine.events import Events
+from pocket_engine.images.registry import Registry
+from pocket_engine.images.store import ImageStore
+from pocket_engine.networks.networks import Networks
+from pocket_engine.runners import choosing
 from pocket_engine.volumes import Volumes
-
-log = logging.getLogger(__name__)
 
 
 class DataRootInUse(Exception):
@@ -22,6 +27,8 @@ class Engine:
 
     Args:
         data_root: where everything lies; no other engine may work there.
+        runner: the name of the one to take; None: the first that works.
+        mirrors: URLs of copies of Docker Hub, asked before it.
 
     Attributes:
         id: stays the same as long as the data root does.
@@ -29,27 +36,37 @@ class Engine:
 
     Raises:
         DataRootInUse: another engine works there.
+        NoRunner: containers cannot be run here.
+        ValueError: a mirror is none that may be asked.
     """
 
-    def __init__(self, data_root: DataRoot) -> None:
-        self.data_root = data_root
+    def __init__(self, data_root: DataRoot, runner: str | None = None, mirrors: Sequence[str] = ()) -> None:
+        self.data_root, self.mirrors = data_root, tuple(mirrors)
         self._lock = _lock(data_root)  # Held as long as this process lives, however it ends.
         _sweep(data_root)
         self.id = _identity(data_root)
         self.started_at = datetime.now(UTC)
         self.events = Events()
+        self.runner = choosing.choose(data_root, runner)
+        self.images = ImageStore(data_root, self.events)
+        try:
+            self.networks = Networks(data_root, self.events)
+        except NotImplementedError:  # TEMPORARY, until networks/ is written
+            self.networks = type("N", (), {"notes": ()})()  # type: ignore
         self.volumes = Volumes(data_root, self.events)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a container runs."""
-        return False
+        self.registry = Registry(self.images, data_root, mirrors)
+        self.builder = Builder(data_root, self.images, self.registry, self.runner, self.networks)
+        self.containers = Containers(
+            data_root, Parts(self.runner, self.images, self.networks, self.volumes, self.events)
+        )
 
     def start(self) -> None:
         """Start what ran before, as its restart policies say."""
+        self.containers.resume()
 
     def close(self) -> None:
         """Stop what runs, and give the data root up."""
+        self.containers.close()
         os.close(self._lock)
 
 

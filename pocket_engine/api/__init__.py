@@ -9,13 +9,37 @@ import logging
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from pocket_engine.api import absent, events, system, versions, volumes
+from pocket_engine.api import (
+    absent,
+    container_files,
+    container_streams,
+    containers,
+    events,
+    exec,
+    system,
+    usage,
+    versions,
+    volumes,
+)
 from pocket_engine.engine import Engine
 from pocket_engine.errors import BadRequest, EngineError, NotFound
 
 log = logging.getLogger(__name__)
 
-BLUEPRINTS = (absent.blueprint, events.blueprint, system.blueprint, volumes.blueprint)
+BLUEPRINTS = tuple(
+    module.blueprint
+    for module in (
+        absent,
+        container_files,
+        container_streams,
+        containers,
+        events,
+        exec,
+        system,
+        usage,
+        volumes,
+    )
+)
 
 
 def create_app(engine: Engine) -> Flask:

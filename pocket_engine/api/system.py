@@ -1,4 +1,4 @@
-"""/_ping, /version and /info: what this engine is, and what it runs on."""
+"""/_ping, /version, /info: what this engine is, and what it runs on; /auth."""
 
 import os
 import platform
@@ -11,11 +11,14 @@ from flask import Blueprint, Response
 from pocket_engine import __version__
 from pocket_engine.api import context, versions
 from pocket_engine.engine import Engine
+from pocket_engine.images import credentials
 
 blueprint = Blueprint("system", __name__)
 
 NAME = "Pocket engine"
 RUNTIME = "pocket"
+HUB = "docker.io"
+INDEX = "https://index.docker.io/v1/"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 NO_CACHE = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
 # What a Docker Engine does with control groups, which an ordinary user has none of.
@@ -59,6 +62,13 @@ def info() -> dict[str, Any]:
     return {**_counts(engine), **_identity(engine), **_machine(), **_abilities(engine)}
 
 
+@blueprint.post("/auth")
+def log_in() -> dict[str, str]:
+    said = context.json_body(username=str, password=str, serveraddress=str, identitytoken=str)
+    context.engine().registry.log_in(said.get("serveraddress") or "", credentials.from_json(said))
+    return {"Status": "Login Succeeded", "IdentityToken": ""}
+
+
 def _counts(engine: Engine) -> dict[str, Any]:
     statuses = [container.record.state.status for container in engine.containers.all()]
     running, paused = statuses.count("running"), statuses.count("paused")
@@ -90,7 +100,10 @@ def _identity(engine: Engine) -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
-    release = platform.freedesktop_os_release()
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:  # Not every Linux has the file.
+        release = {}
     return {
         "OSType": "linux",
         "OperatingSystem": f"{NAME} on {release.get('PRETTY_NAME', 'Linux')}",
@@ -116,6 +129,14 @@ def _abilities(engine: Engine) -> dict[str, Any]:
         "MemoryLimit": True,
         "PidsLimit": True,
         **dict.fromkeys(CONTROL_GROUPS, False),
+        "IndexServerAddress": INDEX,
+        "RegistryConfig": {
+            "IndexConfigs": {
+                HUB: {"Name": HUB, "Mirrors": list(engine.mirrors), "Secure": True, "Official": True}
+            },
+            "InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128"],
+            "Mirrors": list(engine.mirrors),
+        },
         "IPv4Forwarding": True,
         "BridgeNfIptables": False,
         "BridgeNfIp6tables": False,
