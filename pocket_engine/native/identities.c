@@ -62,7 +62,7 @@ static void know(void)
 /* So that programs that this one starts are who it is now. */
 static int tell_children(void)
 {
-    char text[(MOST_GROUPS + 2) * 11 + 1], *end = pocket_write_pocket_read_number(text, self.user.effective);
+    char text[(MOST_GROUPS + 2) * 11 + 1], *end = pocket_write_number(text, self.user.effective);
     *end++ = ':';
     end = pocket_write_number(end, self.group.effective);
     for (int i = 0; i < self.count; i++) {
