@@ -61,7 +61,10 @@ class ChildProcess:
         with self._lock:
             if self._ended.is_set():
                 raise FileNotFoundError(f"process {self.pid} has ended")
-            return os.open(f"/proc/{self.pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.open(f"/proc/{self.pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            except ProcessLookupError:
+                raise FileNotFoundError(f"process {self.pid} has ended") from None
 
 
 def tree(pid: int) -> list[int]:

@@ -1,6 +1,7 @@
 """Programs in a container: the first one, and those beside it."""
 
 import fcntl
+import os
 import threading
 
 from pocket_engine.runners.processes import ChildProcess, tree
@@ -49,5 +50,14 @@ class First(ChildProcess):
         Raises:
             FileNotFoundError: it has ended.
         """
-        opened = {kind: self.open(f"ns/{kind}") for kind in ("mnt", "ipc", "uts", "pid")}
-        return {"user": fcntl.ioctl(opened["mnt"], _NS_GET_USERNS), **opened, "own": self.open("ns/user")}
+        opened: dict[str, int] = {}
+        try:
+            for kind in ("mnt", "ipc", "uts", "pid"):
+                opened[kind] = self.open(f"ns/{kind}")
+            opened["user"] = fcntl.ioctl(opened["mnt"], _NS_GET_USERNS)
+            opened["own"] = self.open("ns/user")
+        except OSError:
+            for descriptor in opened.values():
+                os.close(descriptor)
+            raise
+        return opened

@@ -66,7 +66,7 @@ def ask(
     Raises:
         EngineError: what the child could not do.
     """
-    namespaces = first.namespaces() if first else {}
+    namespaces = _namespaces(first)
     try:
         if namespaces:
             request = {**request, "namespaces": namespaces}
@@ -98,6 +98,13 @@ def ask(
     if "error" in told:
         raise _ERRORS.get(told["status"], EngineError)(told["error"])
     return told["result"]
+
+
+def _namespaces(first: First | None) -> dict[str, int]:
+    try:
+        return first.namespaces() if first else {}
+    except FileNotFoundError:  # It has just ended, and its mounts with it.
+        return {}
 
 
 def mount_request(mount: Mount) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a program is capable of, at most."""
 
 import errno
+from collections.abc import Iterable
 
 from . import kernel
 
@@ -31,3 +32,13 @@ def limit_capabilities(kept: list[str]) -> None:
             if error.errno == errno.EINVAL:  # The kernel has no more.
                 return
             raise
+
+
+def mask(names: Iterable[str]) -> int:
+    """A set of capabilities as the kernel writes it: one bit for each.
+
+    Args:
+        names: such as `CAP_CHOWN`; those that the kernel does not have are left out.
+    """
+    wanted = {name.removeprefix("CAP_") for name in names}
+    return sum(1 << number for number, name in enumerate(_NAMES) if name in wanted)

@@ -43,7 +43,7 @@ class Outside:
         """
         os.chdir(self._folder)
         source = source.lstrip("/") or "."
-        _make_mount_point(target, os.path.isdir(source))
+        target = _make_mount_point(target, os.path.isdir(source))
         kernel.mount(source, target, flags=kernel.MS_BIND | kernel.MS_REC)
         if read_only:
             kernel.mount_read_only(target, recursive=True)
@@ -133,7 +133,7 @@ def mount_memory(target: str, size: int, mode: int) -> None:
         size: its limit in bytes; 0 is no limit.
         mode: the permission bits of its root.
     """
-    _make_mount_point(target, is_folder=True)
+    target = _make_mount_point(target, is_folder=True)
     data = f"mode={mode:o}" + (f",size={size}" if size else "")
     kernel.mount("tmpfs", target, "tmpfs", _PLAIN, data)
 
@@ -161,11 +161,12 @@ def mount_all(outside: Outside, mounts: list[dict[str, Any]]) -> None:
             raise OSError(error.errno, what) from None
 
 
-def _make_mount_point(path: str, is_folder: bool) -> None:
+def _make_mount_point(path: str, is_folder: bool) -> str:
+    """Make what is not there to be mounted on, also where a link leads to nothing; its real path."""
+    path = os.path.realpath(path)
     if os.path.exists(path):
-        return
-    if is_folder:
-        os.makedirs(path)
-    else:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+    os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
+    if not is_folder:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o755))
+    return path

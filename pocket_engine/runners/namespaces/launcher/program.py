@@ -107,6 +107,10 @@ def _become_program(channel: Channel, request: dict[str, Any], program: dict[str
     _die_with_the_engine(channel)  # Once more: the kernel forgets it when a process changes its user.
     environment = dict(variable.split("=", 1) for variable in program["environment"] if "=" in variable)
     environment["HOME"] = environment.get("HOME") or identity.home
+    if identity.groups and "LD_PRELOAD" in environment:
+        # The kernel knows one group only; the preloaded library tells the program of the others.
+        groups = ",".join(map(str, identity.groups))
+        environment["POCKET_IDENTITY"] = f"{identity.user}:{identity.group}:{groups}"
     executable = _look_up(program["arguments"][0], environment.get("PATH", ""))
     channel.tell(user=identity.user, group=identity.group)
     os.umask(0o022)
