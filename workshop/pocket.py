@@ -53,7 +53,8 @@ def stop() -> bool:
         return False
     os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _is_alive(process) and time.monotonic() < deadline:
+    # It leaves its socket first, and then stops what runs.
+    while (_is_alive(process) or _owner() == process) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return True
 
