@@ -1,8 +1,8 @@
 """The distribution protocol: requests to one registry, tokens, retries, and its errors in Docker's words.
 
 It is written on `requests`. Of the libraries on PyPI, `oras` is the maintained one for this protocol; but it
-(0.2.43) neither continues a broken download with `Range` nor knows mirrors nor tells how far it is, so that the
-greater part of what is here would still have to be written around it.
+(0.2.43) neither continues a broken download with `Range` nor knows mirrors nor tells how far it is, so that
+the greater part of what is here would still have to be written around it.
 """
 
 import ipaddress
@@ -89,10 +89,10 @@ def in_words(refusal: Refusal, repository: str, name: str) -> EngineError:
         name: the same with tag or digest.
     """
     if refusal.status == 429 or refusal.code == "TOOMANYREQUESTS":
-        wait = f" after {refusal.retry_after} seconds" if refusal.retry_after.isdigit() else " later"
+        wait = f" in {refusal.retry_after} seconds" if refusal.retry_after.isdigit() else " later"
         return EngineError(
-            f"toomanyrequests: {refusal.message}. The registry limits how often it is asked: try again{wait}, log "
-            "in (`docker login`), or start the engine with a mirror"
+            f"toomanyrequests: {refusal.message}. The registry limits how often it is asked: try again{wait},"
+            " log in (`docker login`), or pull from another registry"
         )
     if refusal.code == "MANIFEST_UNKNOWN":
         return NotFound(f"manifest for {name} not found: {refusal}")
@@ -100,7 +100,8 @@ def in_words(refusal: Refusal, repository: str, name: str) -> EngineError:
         return NotFound(f"repository {repository} not found: {refusal}")
     if refusal.status in (401, 403):
         return NotFound(
-            f"pull access denied for {repository}, repository does not exist or may require 'docker login': {refusal}"
+            f"pull access denied for {repository}, repository does not exist or may require 'docker login': "
+            f"{refusal}"
         )
     return (NotFound if refusal.status == 404 else EngineError)(f"{name}: {refusal}")
 

@@ -174,8 +174,8 @@ class Pull:
         if platform and not platform.fits(config):
             actual = Platform(config.get("os", ""), config.get("architecture", ""), config.get("variant", ""))
             raise NotFound(
-                f"image with reference {self._name} was found but does not match the specified platform: wanted "
-                f"{platform}, actual: {actual}"
+                f"image with reference {self._name} was found but does not match the specified platform: "
+                f"wanted {platform}, actual: {actual}"
             )
 
     def _fetch_layers(

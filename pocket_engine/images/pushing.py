@@ -114,8 +114,8 @@ class Push:
         file = scratch / diff_id.replace(":", "-")
         with (
             self._store.layers.tar(diff_id) as tar,
-            open(file, "wb") as packed,
-            gzip.GzipFile("", "wb", GZIP_LEVEL, packed, mtime=0) as packing,
+            open(file, "wb") as raw,
+            gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packing,
         ):
             shutil.copyfileobj(tar, cast(BinaryIO, packing), 1024 * 1024)
         with open(file, "rb") as packed:
@@ -170,6 +170,10 @@ class Push:
         yield {"status": f"{self._name.tag}: digest: {digest} size: {len(manifest)}"}
         aux = {"Tag": self._name.tag, "Digest": digest, "Size": len(manifest)}
         yield {"progressDetail": {}, "aux": aux}
+
+
+def _descriptor(media_type: str, blob: _Blob) -> dict[str, Any]:
+    return {"mediaType": media_type, "size": blob.size, "digest": blob.digest}
 
 
 class _Upload:

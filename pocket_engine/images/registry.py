@@ -91,8 +91,9 @@ class Registry:
     def look(self, name: Reference, credentials: Credentials = NOBODY) -> dict[str, Any]:
         """What a registry has under a name (`/distribution/…/json`). Raises EngineError."""
         name = name.with_default_tag()
-        remote, found = self._first(
-            name, credentials, lambda remote: fetch_manifest(remote, name, name.digest or name.tag)
+        remote, found = _first(
+            self._sources(name, credentials),
+            lambda remote: fetch_manifest(remote, name, name.digest or name.tag),
         )
         described = {"mediaType": found.media_type, "digest": found.digest, "size": found.size}
         if found.media_type in INDEXES:
@@ -120,36 +121,32 @@ class Registry:
         is_default = domain in ("", "index.docker.io", DEFAULT_DOMAIN)
         Remote(url_of(DEFAULT_DOMAIN if is_default else domain), credentials).check()
 
-    def _first(
-        self, name: Reference, credentials: Credentials, ask: Callable[[Remote], Found]
-    ) -> tuple[Remote, Found]:
-        """The first of the mirrors and the registry itself that has an answer."""
-        if name.domain == DEFAULT_DOMAIN:
-            for mirror in self._mirrors:
-                remote = Remote(mirror)  # Without the credentials, which are meant for the registry.
-                try:
-                    return remote, ask(remote)
-                except EngineError as error:
-                    log.warning("mirror %s: %s", mirror, error.message)
-        remote = Remote(url_of(name.domain), credentials)
-        return remote, ask(remote)
-
-    def _pull_all(self, remote: Remote, name: Reference, tags: list[str], platform: Platform) -> Items:
-        for tag in tags:
-            tagged = name.with_tag(tag)
-            yield from self._pull(remote, tagged, *_manifest(remote, tagged, platform), None)
+    def _sources(self, name: Reference, credentials: Credentials) -> list[Remote]:
+        """Whom to ask, in order. Mirrors do not get the credentials, which are meant for the registry."""
+        mirrors = self._mirrors if name.domain == DEFAULT_DOMAIN else ()
+        return [*(Remote(mirror) for mirror in mirrors), Remote(url_of(name.domain), credentials)]
 
     def _pull(
         self,
-        remote: Remote,
+        sources: list[Remote],
         name: Reference,
-        top: Manifest,
-        manifest: Manifest,
-        platform: Platform | None,
+        found: tuple[Remote, tuple[Manifest, Manifest]],
+        platform: Platform,
+        must_fit: bool,
     ) -> Items:
         earlier = self._store.find(str(name))
         yield {"status": f"Pulling from {name.path}", "id": name.tag or name.digest}
-        image = yield from Pull(self._store, self._data_root, remote, name).run(manifest, platform)
+        while True:
+            remote, (top, manifest) = found
+            pull = Pull(self._store, self._data_root, remote, name)
+            try:
+                image = yield from pull.run(manifest, platform if must_fit else None)
+                break
+            except EngineError as error:
+                if not sources:
+                    raise
+                log.warning("mirror %s: %s", remote.url, error.message)
+                found = _first(sources, lambda remote: _manifest(remote, name, platform))
         self._store.tag(image.id, name.with_digest(top.digest))
         if name.tag:
             self._store.tag(image.id, name)
@@ -157,6 +154,18 @@ class Registry:
         yield {"status": f"Digest: {top.digest}"}
         news = "Image is up to date" if earlier == image.id else "Downloaded newer image"
         yield {"status": f"Status: {news} for {name}"}
+
+
+def _first(sources: list[Remote], ask: Callable[[Remote], Found]) -> tuple[Remote, Found]:
+    """The first that has an answer; it and those before it are taken from the list. Raises EngineError."""
+    while True:
+        remote = sources.pop(0)
+        try:
+            return remote, ask(remote)
+        except EngineError as error:
+            if not sources:
+                raise
+            log.warning("mirror %s: %s", remote.url, error.message)
 
 
 def _manifest(remote: Remote, name: Reference, platform: Platform) -> tuple[Manifest, Manifest]:
