@@ -123,6 +123,7 @@ _WARNED = {
     "OomScoreAdj": "is ignored.",
     "UsernsMode": "is ignored: all containers share one user namespace setup.",
 }
+_UNSET = (None, 0, "", False, [], {}, -1)
 _REFUSED = {
     "Devices": "devices of the machine cannot be given to a container by an ordinary user",
     "DeviceRequests": "devices of the machine cannot be given to a container by an ordinary user",
@@ -150,7 +151,7 @@ def completed(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for name, reason in _REFUSED.items():
         if result[name]:
             raise NotImplementedHere(f"{name}: {reason}")
-    warnings = [f"{name} {reason}" for name, reason in _WARNED.items() if result.get(name)]
+    warnings = [f"{name} {reason}" for name, reason in _WARNED.items() if result.get(name) not in _UNSET]
     if result["MemorySwap"] > 0 and result["MemorySwap"] != result["Memory"]:
         warnings.append(f"MemorySwap {_WITHOUT_CGROUPS}")
     return result, warnings
