@@ -49,36 +49,40 @@ def mounting(root: Root) -> dict[str, Any]:
 def changes(root: Root) -> Iterator[tuple[str, int]]:
     """The paths that differ from the layers, sorted: 0 modified, 1 added, 2 deleted (`docker diff`)."""
     lower = [root.folder / "lower/0", *root.layers]
-    yield from _changes_below("", root.folder / "upper", lower[::-1])
+    yield from sorted(_changes_below("", root.folder / "upper", lower[::-1], hidden=False))
 
 
-def _changes_below(path: str, upper: Path, lower: list[Path]) -> Iterator[tuple[str, int]]:
+def _changes_below(path: str, upper: Path, lower: list[Path], hidden: bool) -> Iterator[tuple[str, int]]:
     """The changes in one folder.
 
     Args:
         path: the folder inside, without a slash at its end.
         upper: what was written in it.
-        lower: the same folder in the layers that can be seen through it, highest first.
+        lower: the same folder in the layers, as far as they can be seen through each other, highest first.
+        hidden: whether none of it shows any more, because the folder was removed and made again.
     """
-    for entry in sorted(_entries(upper), key=lambda entry: entry.name):
-        inside = f"{path}/{entry.name}"
-        below = _visible(entry.name, lower)
+    entries = {entry.name: entry for entry in _entries(upper)}
+    for name, entry in entries.items():
+        below = _visible(name, lower)
         status = entry.stat(follow_symlinks=False)
         if is_whiteout(status):
             if below:
-                yield inside, 2
+                yield f"{path}/{name}", 2
         elif not stat.S_ISDIR(status.st_mode):
-            yield inside, 0 if below else 1
+            yield f"{path}/{name}", 0 if below else 1
         else:
-            hidden = is_opaque(entry.path)
-            within = list(_changes_below(inside, Path(entry.path), [] if hidden else below))
+            folder = Path(entry.path)
+            within = list(_changes_below(f"{path}/{name}", folder, below, hidden or is_opaque(folder)))
             if not below:
-                yield inside, 1
-            elif within or hidden or _differ(status, below[0].lstat()):
-                yield inside, 0
+                yield f"{path}/{name}", 1
+            elif within or _differ(status, below[0].lstat()):
+                yield f"{path}/{name}", 0
             yield from within
-            if hidden:
-                yield from _deleted(inside, Path(entry.path), below)
+    if hidden:
+        names = {entry.name for folder in lower if folder.is_dir() for entry in _entries(folder)}
+        for name in names - entries.keys():
+            if _visible(name, lower):
+                yield f"{path}/{name}", 2
 
 
 def _visible(name: str, folders: list[Path]) -> list[Path]:
@@ -97,14 +101,6 @@ def _visible(name: str, folders: list[Path]) -> list[Path]:
         if is_opaque(folder / name):
             break
     return found
-
-
-def _deleted(path: str, upper: Path, lower: list[Path]) -> Iterator[tuple[str, int]]:
-    """What stood in a folder that was removed and made again."""
-    names = {entry.name for folder in lower if folder.is_dir() for entry in _entries(folder)}
-    for name in sorted(names - set(os.listdir(upper))):
-        if _visible(name, lower):
-            yield f"{path}/{name}", 2
 
 
 def _differ(one: os.stat_result, other: os.stat_result) -> bool:
