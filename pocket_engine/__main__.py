@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit code: 0 when the engine was told to stop, 1 when it cannot start."""
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # From the first moment on, like Ctrl-C.
     try:
         engine = Engine(DataRoot(chosen.data_root), chosen.runner, chosen.registry_mirror)
         try:
@@ -35,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataRootInUse, NoRunner, serving.CannotListen, ValueError, OSError) as error:
         print(f"pocket_engine: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        pass  # Before it served, or a second time: what runs ends with this process.
     return 0
 
 

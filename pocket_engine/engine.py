@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pocket_engine.build import steps
 from pocket_engine.build.builder import Builder
 from pocket_engine.containers.container import Parts
 from pocket_engine.containers.store import Containers
@@ -55,7 +56,7 @@ class Engine:
             self.networks = type("N", (), {"notes": ()})()  # type: ignore
         self.volumes = Volumes(data_root, self.events)
         self.registry = Registry(self.images, data_root, mirrors)
-        self.builder = Builder(data_root, self.images, self.registry, self.runner, self.networks)
+        self.builder = Builder(steps.Parts(data_root, self.images, self.registry, self.runner, self.networks))
         self.containers = Containers(
             data_root, Parts(self.runner, self.images, self.networks, self.volumes, self.events)
         )

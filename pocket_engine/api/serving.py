@@ -10,7 +10,6 @@ until the end, leaves it open, and returns Hijacked().
 import contextlib
 import os
 import select
-import signal
 import socket
 import threading
 import time
@@ -89,7 +88,7 @@ def answers(path: Path) -> bool:
 def serve(
     app: Flask, listener: socket.socket, is_busy: Callable[[], bool], idle_seconds: float | None
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until nobody has used the engine for a while. In the main thread.
+    """Serve until KeyboardInterrupt, or until nobody has used the engine for a while.
 
     Args:
         app: the API.
@@ -103,10 +102,7 @@ def serve(
     def is_idle() -> bool:
         return idle_seconds is not None and use.seconds_unused() > idle_seconds and not is_busy()
 
-    server = Server(app, listener, is_idle)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: server.stop())
-    server.serve_forever(POLL_SECONDS)
+    Server(app, listener, is_idle).serve_forever(POLL_SECONDS)
 
 
 class Use:
@@ -170,11 +166,7 @@ class Server(ThreadedWSGIServer):
     def service_actions(self) -> None:
         """Called by `serve_forever` about twice a second."""
         if self.is_idle():
-            self.stop()
-
-    def stop(self) -> None:
-        """Make `serve_forever` return; from any thread, or from a signal handler in its own."""
-        threading.Thread(target=self.shutdown).start()
+            threading.Thread(target=self.shutdown).start()  # It waits for the end of `serve_forever`.
 
 
 class RequestHandler(WSGIRequestHandler):
