@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from pocket_engine.errors import BadRequest, EngineError, Forbidden, NotFound
+from pocket_engine.modes import lifted
 
 OWNER = "user.pocket.owner"
 _MOST_LINKS = 40  # As the kernel.
@@ -131,9 +132,8 @@ class Tree:
         except (tarfile.TarError, EOFError, lzma.LZMAError) as error:
             raise BadRequest(f"Error processing tar file(exit status 1): {error}") from None
         except OSError as error:
-            raise EngineError(
-                f"Error processing tar file(exit status 1): {error.strerror or error}"
-            ) from None
+            reason = (error.strerror or str(error)).lower()
+            raise EngineError(f"Error processing tar file(exit status 1): {reason}") from None
 
     # Paths.
 
@@ -228,8 +228,9 @@ class Tree:
             member.type, member.linkname = tarfile.LNKTYPE, first
         tar.addfile(member)
         if kind == tarfile.DIRTYPE:
-            for entry in sorted(_names(path)):
-                self._add(tar, os.path.join(inside, entry), os.path.join(name, entry), links)
+            with lifted(path, stat.S_IRUSR | stat.S_IXUSR):
+                for entry in sorted(os.listdir(path)):
+                    self._add(tar, os.path.join(inside, entry), os.path.join(name, entry), links)
 
     # Unpacking.
 
@@ -239,8 +240,9 @@ class Tree:
             name = os.path.normpath(member.name.lstrip("/") or ".")
             if name.split("/")[0] == "..":
                 raise BadRequest(f'"{member.name}" is outside of "{folder}"')
-            path = self._place(folder, name)
-            _make_room(path, member, folder, no_overwrite)
+            inside = self._place(folder, name)
+            path = self._outside(inside)
+            _make_room(path, inside, member, folder, no_overwrite)
             self._extract(tar, member, path, folder)
             if member.isdir():
                 folders.append((path, member))
@@ -250,12 +252,12 @@ class Tree:
             os.utime(path, (member.mtime, member.mtime))
 
     def _place(self, folder: str, name: str) -> str:
-        """Where a member goes. Links on the way, this archive's too, are followed inside the root."""
+        """The path inside of a member. Links on the way, this archive's too, are followed."""
         if name == ".":
-            return self._outside(folder)
+            return folder
         parent = self._resolve(os.path.join(folder, os.path.dirname(name)))
         os.makedirs(self._outside(parent), mode=0o755, exist_ok=True)
-        return self._outside(os.path.join(parent, os.path.basename(name)))
+        return os.path.join(parent, os.path.basename(name))
 
     def _extract(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str, folder: str) -> None:
         if member.isdir():
@@ -265,7 +267,8 @@ class Tree:
             os.symlink(member.linkname, path)
             os.utime(path, (member.mtime, member.mtime), follow_symlinks=False)
         elif member.islnk():
-            os.link(self._place(folder, os.path.normpath(member.linkname.lstrip("/"))), path)
+            first = self._place(folder, os.path.normpath(member.linkname.lstrip("/")))
+            os.link(self._outside(first), path, follow_symlinks=False)
         elif member.isfifo():
             os.mkfifo(path, member.mode & 0o7777)
         elif member.isreg():
@@ -281,7 +284,8 @@ class Tree:
 def owner(path: str) -> tuple[int, int]:
     """The user and group that the container sees as a file's owner."""
     try:
-        user, group = os.getxattr(path, OWNER, follow_symlinks=False).split(b":")
+        with lifted(path, stat.S_IRUSR):
+            user, group = os.getxattr(path, OWNER, follow_symlinks=False).split(b":")
     except OSError as error:
         if error.errno in (errno.ENODATA, errno.ENOTSUP, errno.EPERM):
             return 0, 0
@@ -297,16 +301,16 @@ def set_owner(path: str, user: int, group: int) -> None:
         os.removexattr(path, OWNER)
 
 
-def _make_room(path: str, member: tarfile.TarInfo, folder: str, no_overwrite: bool) -> None:
+def _make_room(path: str, inside: str, member: tarfile.TarInfo, folder: str, no_overwrite: bool) -> None:
     """Remove what stands in a member's place. A folder stays for a folder."""
     try:
         is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
     except FileNotFoundError:
         return
     if no_overwrite and is_folder and not member.isdir():
-        raise EngineError(f'cannot overwrite directory "{path}" with non-directory "{folder}"')
+        raise EngineError(f'cannot overwrite directory "{inside}" with non-directory "{folder}"')
     if no_overwrite and not is_folder and member.isdir():
-        raise EngineError(f'cannot overwrite non-directory "{path}" with directory "{folder}"')
+        raise EngineError(f'cannot overwrite non-directory "{inside}" with directory "{folder}"')
     if is_folder and not member.isdir():
         shutil.rmtree(path)
     elif not is_folder:
@@ -314,7 +318,7 @@ def _make_room(path: str, member: tarfile.TarInfo, folder: str, no_overwrite: bo
 
 
 def _add_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-    with open(_open(path), "rb") as content:
+    with lifted(path, stat.S_IRUSR), open(path, "rb") as content:
         member.size = os.fstat(content.fileno()).st_size
         tar.addfile(member, _Exactly(content))
 
@@ -327,30 +331,6 @@ class _Exactly:
 
     def read(self, size: int = -1, /) -> bytes:
         return self._file.read(size).ljust(size, b"\0")
-
-
-def _open(path: str) -> int:
-    with _readable(path, stat.S_IRUSR):
-        return os.open(path, os.O_RDONLY)
-
-
-def _names(path: str) -> list[str]:
-    with _readable(path, stat.S_IRUSR | stat.S_IXUSR):
-        return os.listdir(path)
-
-
-@contextlib.contextmanager
-def _readable(path: str, bits: int) -> Iterator[None]:
-    """Lift for a moment the mode that keeps a file from being read by its owner, who is not root."""
-    mode = stat.S_IMODE(os.lstat(path).st_mode)
-    if os.geteuid() == 0 or mode & bits == bits:
-        yield
-        return
-    os.chmod(path, mode | bits)
-    try:
-        yield
-    finally:
-        os.chmod(path, mode)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pocket_engine.filesystems import make_mount_points
+from pocket_engine.modes import lifted
 from pocket_engine.runners import Root
 
 OPAQUE = "user.overlay.opaque"
@@ -61,7 +62,7 @@ def _changes_below(path: str, upper: Path, lower: list[Path], hidden: bool) -> I
         lower: the same folder in the layers, as far as they can be seen through each other, highest first.
         hidden: whether none of it shows any more, because the folder was removed and made again.
     """
-    entries = {entry.name: entry for entry in _entries(upper)}
+    entries = {entry.name: entry for entry in os.scandir(upper)}
     for name, entry in entries.items():
         below = _visible(name, lower)
         status = entry.stat(follow_symlinks=False)
@@ -72,14 +73,15 @@ def _changes_below(path: str, upper: Path, lower: list[Path], hidden: bool) -> I
             yield f"{path}/{name}", 0 if below else 1
         else:
             folder = Path(entry.path)
-            within = list(_changes_below(f"{path}/{name}", folder, below, hidden or is_opaque(folder)))
+            with lifted(folder, stat.S_IRWXU):
+                within = list(_changes_below(f"{path}/{name}", folder, below, hidden or is_opaque(folder)))
             if not below:
                 yield f"{path}/{name}", 1
             elif within or _differ(status, below[0].lstat()):
                 yield f"{path}/{name}", 0
             yield from within
     if hidden:
-        names = {entry.name for folder in lower if folder.is_dir() for entry in _entries(folder)}
+        names = {name for folder in lower if folder.is_dir() for name in _names(folder)}
         for name in names - entries.keys():
             if _visible(name, lower):
                 yield f"{path}/{name}", 2
@@ -90,7 +92,8 @@ def _visible(name: str, folders: list[Path]) -> list[Path]:
     found: list[Path] = []
     for folder in folders:
         try:
-            status = (folder / name).lstat()
+            with lifted(folder, stat.S_IXUSR):
+                status = (folder / name).lstat()
         except (FileNotFoundError, NotADirectoryError):
             continue
         if is_whiteout(status):
@@ -115,40 +118,31 @@ def freeze(root: Root) -> Path:
 
 
 def _clean(folder: Path) -> None:
-    for entry in _entries(folder):
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISDIR(status.st_mode):
-            _clean(Path(entry.path))
-        if stat.S_ISSOCK(status.st_mode):  # No tar has a place for one.
-            times = os.stat(folder)
-            os.unlink(entry.path)
-            os.utime(folder, ns=(times.st_atime_ns, times.st_mtime_ns))
-        elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-            _forget_notes(entry.path, status.st_mode)
-    _forget_notes(folder, folder.stat().st_mode)
+    with lifted(folder, stat.S_IRWXU):
+        times = folder.stat()
+        for entry in os.scandir(folder):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                _clean(Path(entry.path))
+            elif stat.S_ISREG(mode):
+                with lifted(entry.path, stat.S_IRUSR | stat.S_IWUSR):
+                    _forget_notes(entry.path)
+            elif stat.S_ISSOCK(mode):  # No tar has a place for one.
+                os.unlink(entry.path)
+        _forget_notes(folder)
+        os.utime(folder, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _forget_notes(path: str | Path, mode: int) -> None:
+def _forget_notes(path: str | Path) -> None:
     """Take away overlayfs' notes on where a file came from; they are true in this one overlay only."""
-    notes = [name for name in os.listxattr(path) if name.startswith("user.overlay.") and name != OPAQUE]
-    if notes:
-        os.chmod(path, mode | stat.S_IWUSR)  # Otherwise its owner may not take them away.
-        for name in notes:
+    for name in os.listxattr(path):
+        if name.startswith("user.overlay.") and name != OPAQUE:
             os.removexattr(path, name)
-        os.chmod(path, stat.S_IMODE(mode))
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """A folder's entries, also when its mode hides them from its owner."""
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    try:
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            folder.chmod(mode | stat.S_IRWXU)
-        with os.scandir(folder) as entries:
-            return list(entries)
-    finally:
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            folder.chmod(mode)
+def _names(folder: Path) -> list[str]:
+    with lifted(folder, stat.S_IRUSR):
+        return os.listdir(folder)
 
 
 def is_whiteout(status: os.stat_result) -> bool:
@@ -159,7 +153,8 @@ def is_whiteout(status: os.stat_result) -> bool:
 def is_opaque(folder: str | Path) -> bool:
     """Whether a folder hides the folders of its name in the layers below."""
     try:
-        return os.getxattr(folder, OPAQUE) == b"y"
+        with lifted(folder, stat.S_IRUSR):
+            return os.getxattr(folder, OPAQUE) == b"y"
     except OSError as error:
         if error.errno in (errno.ENODATA, errno.ENOTSUP):
             return False

@@ -84,9 +84,8 @@ def test_links_stay_inside(tree: Tree, root: Path, target: str, found: str):
 def test_a_circle_of_links(tree: Tree, root: Path):
     (root / "a").symlink_to("b")
     (root / "b").symlink_to("a")
-    assert tree.stat("/a")["name"] == "a"
-    with pytest.raises(EngineError, match="too many levels of symbolic links"):
-        tree.stat("/a/")
+    with pytest.raises(EngineError, match="^/a: too many levels of symbolic links$"):
+        tree.stat("/a")
 
 
 def test_mounts_are_part_of_the_tree(root: Path, tmp_path: Path):
