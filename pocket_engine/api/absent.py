@@ -49,6 +49,7 @@ def plugin(name: str) -> Response:
     raise NotFound(f'plugin "{name.removesuffix("/json")}" not found')
 
 
+@blueprint.get("/plugins/privileges")
 @blueprint.post("/plugins/pull")
 @blueprint.post("/plugins/create")
 def new_plugin() -> Response:
