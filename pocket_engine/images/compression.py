@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, cast
 
 from pocket_engine.errors import EngineError
 
+_LONGEST_MAGIC = 6  # Bytes.
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -18,6 +19,14 @@ def compression_of(start: bytes) -> str:
         if start.startswith(magic):
             return name
     return ""
+
+
+def decompressed_stream(stream: BinaryIO) -> BinaryIO:
+    """The content of a stream that can only be read, compressed or not. Raises EngineError as below."""
+    start = b""
+    while len(start) < _LONGEST_MAGIC and (chunk := stream.read(_LONGEST_MAGIC - len(start))):
+        start += chunk
+    return decompressed(cast(BinaryIO, _Rejoined(start, stream)), compression_of(start))
 
 
 def decompressed(file: BinaryIO, compression: str) -> BinaryIO:
@@ -38,6 +47,22 @@ def decompressed(file: BinaryIO, compression: str) -> BinaryIO:
         "zstd": _zstd,
     }
     return cast(BinaryIO, openers[compression](file))
+
+
+class _Rejoined:
+    """A stream of which the start has been read already."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start, self._rest = start, rest
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._start:
+            return self._rest.read(size)
+        if size < 0:
+            start, self._start = self._start, b""
+            return start + self._rest.read()
+        start, self._start = self._start[:size], self._start[size:]
+        return start
 
 
 def _zstd(file: BinaryIO) -> Any:

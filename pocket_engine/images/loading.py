@@ -5,8 +5,10 @@ OCI layouts that have only their `index.json`. The tar's names never become name
 """
 
 import json
+import lzma
 import posixpath
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,13 @@ from typing import Any, BinaryIO, cast
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.errors import BadRequest, EngineError
 from pocket_engine.images import platforms
-from pocket_engine.images.compression import compression_of, decompressed
+from pocket_engine.images.compression import decompressed_stream
 from pocket_engine.images.layers import in_words
 from pocket_engine.images.media_types import INDEXES
 from pocket_engine.images.progress import progress
 from pocket_engine.images.references import parse
 from pocket_engine.images.store import ImageStore
+from pocket_engine.images.unpacking import StrictTarInfo
 
 _CHUNK = 1024 * 1024
 
@@ -102,19 +105,11 @@ class _Contents:
     def __init__(self, folder: Path, archive: BinaryIO) -> None:
         self._files: dict[str, Path] = {}
         self._links: dict[str, str] = {}  # Where several images share a layer, older engines write links.
-        raw = folder / "archive"
-        with open(raw, "wb") as copy:
-            while chunk := archive.read(_CHUNK):
-                copy.write(chunk)
-        with open(raw, "rb") as spooled:
-            compression = compression_of(spooled.read(6))
-            spooled.seek(0)
-            self._unpack(folder, decompressed(spooled, compression))
-        raw.unlink()
+        self._unpack(folder, decompressed_stream(archive))
 
     def _unpack(self, folder: Path, plain: BinaryIO) -> None:
         try:
-            with tarfile.open(fileobj=plain, mode="r|", bufsize=_CHUNK) as tar:
+            with tarfile.open(fileobj=plain, mode="r|", bufsize=_CHUNK, tarinfo=StrictTarInfo) as tar:
                 for number, member in enumerate(tar):
                     name = _clean(member.name)
                     if member.isfile():
@@ -126,7 +121,7 @@ class _Contents:
                         self._links[name] = _clean(member.linkname)
         except EOFError:
             raise EngineError("unexpected EOF") from None
-        except tarfile.TarError as error:
+        except (tarfile.TarError, zlib.error, lzma.LZMAError) as error:
             raise EngineError(f"Error processing tar file(exit status 1): {error}") from error
 
     def _copy(self, tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> None:

@@ -31,11 +31,11 @@ _CHUNK = 1024 * 1024
 _MOST_LINKS = 40  # As many as the kernel follows in one path.
 
 
-class _StrictTarInfo(tarfile.TarInfo):
+class StrictTarInfo(tarfile.TarInfo):
     """tarfile takes a broken header for the end; half a layer must not pass for a whole one."""
 
     @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "StrictTarInfo":
         try:
             return super().fromtarfile(archive)
         except tarfile.TruncatedHeaderError:  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def unpack(archive: BinaryIO, folder: Path) -> list[str]:
     """
     unpacking = _Unpacking(str(folder))
     try:
-        with tarfile.open(fileobj=archive, mode="r|", bufsize=_CHUNK, tarinfo=_StrictTarInfo) as tar:
+        with tarfile.open(fileobj=archive, mode="r|", bufsize=_CHUNK, tarinfo=StrictTarInfo) as tar:
             for member in tar:
                 tar.members.clear()  # type: ignore[attr-defined]  # It would keep them all.
                 unpacking.add(tar, member)
