@@ -1,15 +1,28 @@
-"""All networks of an engine."""
+"""All networks of an engine, and the containers that are on them."""
 
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from pocket_engine import native
 from pocket_engine.data_root import DataRoot
+from pocket_engine.errors import BadRequest, Conflict, EngineError, Forbidden, NotFound
 from pocket_engine.events import Events
+from pocket_engine.filters import Filters
 
-from .attachment import Attachment
+from . import endpoint, files, neighbourhood, pools, real_addresses, rules
+from .attachment import Attachment, OwnAttachment, SharedAttachment, settings
+from .endpoint import Endpoint
 from .member import Member
 from .network import Network
+from .publishing import Publishing, Target, Wish, wishes
+from .store import Store
 
 Endpoints = dict[str, dict[str, Any]]
+
+_FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "scope", "type")
 
 
 class Networks:
@@ -21,52 +34,174 @@ class Networks:
     """
 
     def __init__(self, data_root: DataRoot, events: Events) -> None:
-        raise NotImplementedError
+        self._data_root, self._events = data_root, events
+        self._store = Store(data_root)
+        self._networks = {network.id: network for network in self._store.load()}
+        self._attached: dict[str, OwnAttachment] = {}
+        self._lock = threading.RLock()
+        self._library: Path | None = None
+        self._why_none = ""
+        try:
+            self._library = native.library(data_root)
+        except native.CannotBuild as error:
+            self._why_none = f"{native.WITHOUT} ({error})"
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a learner should know; shown as Warnings in `docker info`."""
-        raise NotImplementedError
+        return (self._why_none,) if self._why_none else ()
 
     def create(self, request: dict[str, Any]) -> Network:
-        """`POST /networks/create`. Raises BadRequest, Forbidden, Conflict, NotFound."""
-        raise NotImplementedError
+        """`POST /networks/create`.
+
+        Raises:
+            BadRequest, Forbidden, Conflict, NotFound, NotImplementedHere: as a Docker Engine does.
+        """
+        name, driver = request.get("Name") or "", request.get("Driver") or "bridge"
+        with self._lock:
+            rules.check_new(request, name, driver, self._networks.values())
+            taken = [
+                subnet
+                for network in self._networks.values()
+                for version in (4, 6)
+                for subnet in pools.subnets(network.ipam, version)
+            ]
+            ipam = pools.plan(request.get("IPAM"), taken)
+            configured = pools.is_user_configured(request.get("IPAM"))
+            network = self._store.create(name, driver, ipam, request, configured)
+            self._networks[network.id] = network
+            self._tell_all()
+        self._publish("create", network)
+        return network
 
     def get(self, name: str) -> Network:
-        """By id, name or the beginning of an id. Raises NotFound, BadRequest when several match."""
-        raise NotImplementedError
+        """Find a network by its id, its name, or the beginning of its id.
 
-    def all(self, filters: dict[str, list[str]] | None = None) -> list[Network]:
-        """`GET /networks`. Raises BadRequest for unknown filters."""
-        raise NotImplementedError
+        Raises:
+            NotFound: there is none.
+            BadRequest: several ids begin so.
+        """
+        with self._lock:
+            networks = list(self._networks.values())
+        for network in networks:
+            if network.id == name:
+                return network
+        found = [network for network in networks if network.name == name]
+        found = found or [network for network in networks if name and network.id.startswith(name)]
+        if not found:
+            raise NotFound(f"network {name} not found")
+        if len(found) > 1:
+            raise BadRequest(f"network {name} is ambiguous ({len(found)} matches found based on ID prefix)")
+        return found[0]
 
-    def inspect(self, network: Network) -> dict[str, Any]:
-        """`GET /networks/{id}`, with the containers that are on it now."""
-        raise NotImplementedError
+    def all(self, filters: Filters | None = None) -> list[Network]:
+        """`GET /networks`.
+
+        Raises:
+            BadRequest: for an unknown filter.
+        """
+        filters = (filters or Filters()).only(*_FILTERS)
+        for kind in filters["type"]:
+            if kind not in ("builtin", "custom"):
+                raise BadRequest(f"invalid filter: 'type'='{kind}'")
+        dangling = filters.flag("dangling")
+        with self._lock:
+            return [
+                network
+                for network in self._networks.values()
+                if filters.match("name", network.name)
+                and filters.match("id", network.id)
+                and filters.equal("driver", network.driver)
+                and filters.equal("scope", "local")
+                and filters.equal("type", "builtin" if network.is_predefined else "custom")
+                and filters.labels(network.record["Labels"])
+                and dangling in (None, not (network.is_predefined or self._members(network)))
+            ]
+
+    def inspect(self, network: Network, with_containers: bool = True) -> dict[str, Any]:
+        """`GET /networks/{id}`.
+
+        Args:
+            network: which.
+            with_containers: whether those that are on it are shown; in lists they are not.
+        """
+        with self._lock:
+            members = self._members(network) if with_containers else []
+            containers = {
+                attachment.member.id: attachment.endpoints[network.name].member_view(attachment.member.name)
+                for attachment in members
+            }
+        return {"Name": network.name, "Id": network.id, **network.record, "Containers": containers}
 
     def remove(self, name: str) -> None:
-        """Raises NotFound, Forbidden for those that are predefined or have running containers."""
-        raise NotImplementedError
+        """Remove a network.
 
-    def prune(self, filters: dict[str, list[str]] | None = None) -> list[str]:
-        """Remove all that no running container is on; their names."""
-        raise NotImplementedError
+        Raises:
+            NotFound: there is none.
+            Forbidden: every engine has it, or containers are on it.
+        """
+        with self._lock:
+            network = self.get(name)
+            if network.is_predefined:
+                raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+            if self._members(network):
+                whose = f"network {network.name} id {network.id}"
+                raise Forbidden(f"error while removing network: {whose} has active endpoints")
+            self._store.remove(network)
+            del self._networks[network.id]
+            self._tell_all()
+        self._publish("destroy", network)
+
+    def prune(self, filters: Filters | None = None) -> list[str]:
+        """Remove all networks that no running container is on.
+
+        Returns:
+            Their names.
+        """
+        (filters or Filters()).only("label", "label!", "until")
+        removed = []
+        for network in self.all(Filters({"dangling": ["true"]})):
+            if not (filters or Filters()).labels(network.record["Labels"]):
+                continue
+            try:
+                self.remove(network.id)
+            except (Forbidden, NotFound):
+                continue  # Somebody was faster.
+            removed.append(network.name)
+        return removed
 
     def endpoints(self, mode: str, wanted: Endpoints | None, container_id: str = "") -> Endpoints:
-        """What a new container's record keeps of its networks: network name → `EndpointSettings`.
+        """What a new container's record keeps of its networks: `EndpointSettings` by the network's name.
 
         Args:
             mode: `HostConfig.NetworkMode`.
             wanted: `NetworkingConfig.EndpointsConfig` of the request.
+            container_id: its id.
 
         Raises:
-            BadRequest: as a Docker Engine does for addresses or aliases where there can be none.
+            BadRequest: an address or alias where there can be none.
         """
-        raise NotImplementedError
+        if mode.startswith(rules.SHARED):
+            return {}
+        first = "bridge" if mode in ("", "default", "bridge") else self._name(mode)
+        asked = {
+            first if name == mode or name == "default" else self._name(name): endpoint.asked(config)
+            for name, config in (wanted or {}).items()
+        }
+        found = {first: asked.pop(first, {})}
+        if first not in ("host", "none"):
+            found |= asked
+        for name, config in found.items():
+            rules.check_endpoint(name, config)
+        return found
 
     def settings_at_rest(self, endpoints: Endpoints) -> dict[str, Any]:
-        """`NetworkSettings` of a container that does not run."""
-        raise NotImplementedError
+        """`NetworkSettings` of a container that does not run.
+
+        Args:
+            endpoints: of its record.
+        """
+        return settings({name: endpoint.at_rest(asked) for name, asked in endpoints.items()}, {}, "")
 
     def attach(self, member: Member) -> Attachment:
         """A container starts: give it its addresses and names, and publish its ports.
@@ -76,7 +211,25 @@ class Networks:
             Conflict: mode is `container:…`, and that one does not run.
             EngineError: no address is free, or a port is taken.
         """
-        raise NotImplementedError
+        if member.mode.startswith(rules.SHARED):
+            return self._join(member.mode.removeprefix(rules.SHARED))
+        wanted = wishes(member.exposed, member.bindings, member.publish_all)
+        shares_machine = member.mode == "host" or not self._library
+        real = None if shares_machine else real_addresses.claim(self._data_root.path)
+        attachment = OwnAttachment(member, real, self._library, self._leave)
+        try:
+            with self._lock:
+                for name, asked in member.endpoints.items():
+                    self._join_network(attachment, self.get(name), asked)
+                self._attached[member.id] = attachment
+                attachment.write("hostname", f"{member.hostname}\n".encode())
+                self._tell_all()
+                if attachment.on_bridges and wanted:
+                    self._publish_ports(attachment, wanted)
+        except BaseException:
+            attachment.close()
+            raise
+        return attachment
 
     def connect(
         self,
@@ -86,15 +239,161 @@ class Networks:
         wanted: dict[str, Any] | None,
         container_id: str,
     ) -> Endpoints:
-        """Put a container on one more network, at once when it runs; the endpoints to keep in its record."""
-        raise NotImplementedError
+        """Put a container on one more network, at once when it runs.
+
+        Args:
+            endpoints: of its record.
+            mode: `HostConfig.NetworkMode`.
+            network: name or id.
+            wanted: `EndpointConfig` of the request.
+            container_id: its id.
+
+        Returns:
+            The endpoints to keep in its record.
+
+        Raises:
+            NotFound, BadRequest, Forbidden, EngineError: as a Docker Engine does.
+        """
+        with self._lock:
+            found = self.get(network)
+            rules.check_connection(endpoints, mode, found)
+            config = endpoint.asked(wanted)
+            rules.check_endpoint(found.name, config)
+            attachment = self._attached.get(container_id)
+            if attachment:
+                if found.name in attachment.endpoints:
+                    raise Forbidden(
+                        f"endpoint with name {attachment.member.name} already exists in network {found.name}"
+                    )
+                self._join_network(attachment, found, config)
+                self._tell_all()
+            return {**endpoints, found.name: config}
 
     def disconnect(
         self, endpoints: Endpoints, mode: str, network: str, force: bool, container_id: str
     ) -> Endpoints:
-        """Take a container off a network, at once when it runs; the endpoints to keep in its record."""
-        raise NotImplementedError
+        """Take a container off a network, at once when it runs.
+
+        Args:
+            endpoints: of its record.
+            mode: `HostConfig.NetworkMode`.
+            network: name or id.
+            force: accepted, and makes no difference: nothing here can hang.
+            container_id: its id.
+
+        Returns:
+            The endpoints to keep in its record.
+
+        Raises:
+            NotFound, BadRequest, EngineError: as a Docker Engine does.
+        """
+        with self._lock:
+            found = self.get(network)
+            rules.check_disconnection(mode, found)
+            if found.name not in endpoints:
+                raise EngineError(
+                    f"container {container_id} is not connected to "
+                    f"{'' if force else 'the '}network {found.name}"
+                )
+            attachment = self._attached.get(container_id)
+            if attachment and attachment.endpoints.pop(found.name, None):
+                self._publish("disconnect", found, container_id)
+                self._tell_all()
+            return {name: asked for name, asked in endpoints.items() if name != found.name}
 
     def rename(self, container_id: str, name: str) -> None:
-        """A container has a new name; when it runs, the others find it under that one from now on."""
-        raise NotImplementedError
+        """A container has a new name; when it runs, the others find it under that one from now on.
+
+        Args:
+            container_id: which.
+            name: the new one.
+        """
+        with self._lock:
+            attachment = self._attached.get(container_id)
+            if not attachment:
+                return
+            old = attachment.member.name
+            attachment.member = replace(attachment.member, name=name)
+            for where, there in attachment.endpoints.items():
+                names = tuple(name if known == old else known for known in there.names)
+                attachment.endpoints[where] = replace(there, names=names)
+            self._tell_all()
+
+    def _name(self, name: str) -> str:
+        """A network's name, where an id may be given; one that does not exist (yet) is taken for a name."""
+        try:
+            return self.get(name).name
+        except NotFound:
+            return name
+
+    def _members(self, network: Network) -> list[OwnAttachment]:
+        return [one for one in self._attached.values() if network.name in one.endpoints]
+
+    def _join(self, container_id: str) -> Attachment:
+        with self._lock:
+            other = self._attached.get(container_id)
+        if not other:
+            raise Conflict(f"cannot join network of a non running container: {container_id}")
+        return SharedAttachment(other)
+
+    def _join_network(self, attachment: OwnAttachment, network: Network, asked: dict[str, Any]) -> None:
+        rules.check_address(network, asked)
+        there = [one.endpoints[network.name] for one in self._members(network)]
+        used = {address for other in there for address in (other.address, other.address6)}
+        member = attachment.member
+        attachment.endpoints[network.name] = Endpoint.allocate(
+            network, asked, used, (member.name, member.id[:12])
+        )
+        self._publish("connect", network, member.id)
+
+    def _leave(self, attachment: OwnAttachment) -> None:
+        with self._lock:
+            if self._attached.get(attachment.member.id) is attachment:
+                del self._attached[attachment.member.id]
+            for there in attachment.endpoints.values():
+                self._publish("disconnect", there.network, attachment.member.id)
+            self._tell_all()
+
+    def _publish_ports(self, attachment: OwnAttachment, wanted: Iterable[Wish]) -> None:
+        def taken(address: str, port: int) -> bool:
+            return any(
+                one.publishing and one.publishing.has(address, port) for one in self._attached.values()
+            )
+
+        def target(wish: Wish) -> Target | None:
+            if attachment.address:
+                return attachment.address, real_addresses.real_port(wish.port)
+            # The container listens on the machine's own ports.
+            return None if wish.accepts(wish.port) else (neighbourhood.MACHINE, wish.port)
+
+        try:
+            attachment.publishing = Publishing(wanted, target, taken)
+        except EngineError as error:
+            first = attachment.on_bridges[0]
+            raise EngineError(
+                "driver failed programming external connectivity on endpoint "
+                f"{attachment.member.name} ({first.id}): {error.message}"
+            ) from error
+
+    def _tell_all(self) -> None:
+        """Every running container's files say whom it knows now."""
+        attached, networks = list(self._attached.values()), list(self._networks.values())
+        host_gateway = pools.gateway(self.get("bridge").ipam) if self._library else neighbourhood.MACHINE
+        for one in attached:
+            member = one.member
+            outward = [there for there in one.on_bridges if not there.network.is_internal]
+            has_way_out = one.host_network or bool(outward)
+            text = files.resolv_conf(member.dns, member.dns_search, member.dns_options, has_way_out)
+            one.write("resolv.conf", text.encode())
+            one.hosts.write(
+                neighbourhood.hosts_lines(one, attached, host_gateway, translated=bool(self._library))
+            )
+            if one.address:
+                lines = neighbourhood.table_lines(one, attached, networks)
+                one.write("network", files.table(one.address, lines))
+
+    def _publish(self, action: str, network: Network, container_id: str = "") -> None:
+        attributes = {"name": network.name, "type": network.driver}
+        if container_id:
+            attributes = {"container": container_id, **attributes}
+        self._events.publish("network", action, network.id, attributes)
