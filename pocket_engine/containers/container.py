@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pocket_engine.containers import sandbox as sandboxes
 from pocket_engine.containers import timestamps
@@ -157,6 +158,29 @@ class Container:
         known = {"image": self.record.config["Image"], "name": self.name}
         labels = self.record.config["Labels"] or {}
         self.parts.events.publish("container", action, self.id, {**labels, **attributes, **known})
+
+    def connect(self, network: str, wanted: dict[str, Any] | None) -> None:
+        """Put it on one more network.
+
+        Args:
+            network: id or name.
+            wanted: the API's EndpointConfig.
+
+        Raises:
+            NotFound: there is no such network.
+            Forbidden: it cannot be put on that one.
+        """
+        with self.lock:
+            record, mode = self.record, self.record.host_config["NetworkMode"]
+            record.endpoints = self.parts.networks.connect(record.endpoints, mode, network, wanted, self.id)
+            self.save()
+
+    def disconnect(self, network: str, force: bool) -> None:
+        """Take it off a network; `force`: also when the network knows nothing of it."""
+        with self.lock:
+            record, mode = self.record, self.record.host_config["NetworkMode"]
+            record.endpoints = self.parts.networks.disconnect(record.endpoints, mode, network, force, self.id)
+            self.save()
 
     # How it comes to run.
 

@@ -1,8 +1,11 @@
 """One run of a container, from its start to its end."""
 
+import contextlib
 import os
+import re
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 from pocket_engine.containers.health import Health
 from pocket_engine.containers.memory import MemoryLimit
@@ -35,7 +38,7 @@ class Run:
     began: float
     memory: MemoryLimit | None = None
     health: Health | None = None
-    is_last: bool = field(default=False)
+    is_last: bool = False
 
     def wait(self) -> int:
         """Block until all of it has ended, and all that it wrote was copied; its exit code."""
@@ -52,24 +55,34 @@ class Run:
     def pause(self) -> None:
         """Stop all of its processes by SIGSTOP: there is no freezer without control groups.
 
-        A program that looks for it can notice; its parents are not told, since the engine is none of them.
+        A tracer (PRoot) would let them go on at once, so it is stopped before them.
         """
         stopped: set[int] = set()
         for _ in range(_SETTLES_IN_ROUNDS):  # One that was not stopped yet may have started another.
             new = set(self.running.pids()) - stopped
             if not new:
                 return
+            _send(_tracers(new) - stopped, signal.SIGSTOP)
             _send(new, signal.SIGSTOP)
             stopped |= new
 
     def resume(self) -> None:
         """Let all of its processes go on."""
-        _send(set(self.running.pids()), signal.SIGCONT)
+        pids = set(self.running.pids())
+        _send(_tracers(pids), signal.SIGCONT)
+        _send(pids, signal.SIGCONT)
+
+
+def _tracers(pids: set[int]) -> set[int]:
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            match = re.search(r"^TracerPid:\t(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+            found.add(int(match[1]) if match else 0)
+    return found - {0}
 
 
 def _send(pids: set[int], number: int) -> None:
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            continue

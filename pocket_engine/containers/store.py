@@ -184,6 +184,8 @@ class Containers:
             container.save()
             if container.run and container.run.memory:
                 container.run.memory.watch()
+            if container.run and "PidsLimit" in changes:
+                warnings.append("PidsLimit changes when the container is started again.")
         container.publish("update")
         return [warning for warning in warnings if warning.partition(" ")[0] in changes]
 
@@ -284,7 +286,10 @@ class Containers:
         for container in self.all():
             state, host_config = container.record.state, container.record.host_config
             if state.status != "created" and restart.applies(
-                host_config["RestartPolicy"], state.exit_code, 0, state.stopped_by_user
+                host_config["RestartPolicy"],
+                state.exit_code,
+                container.record.restart_count,
+                state.stopped_by_user,
             ):
                 with contextlib.suppress(EngineError):  # The record says why.
                     container.start()

@@ -38,7 +38,7 @@ def _row(pid: int) -> list[str] | None:
     folder = Path("/proc") / str(pid)
     try:
         status, command = (folder / "stat").read_text(), (folder / "cmdline").read_bytes()
-        user = folder.stat().st_uid
+        user = _user(folder)
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The name, in parentheses, may have blanks and parentheses in it.
@@ -52,7 +52,7 @@ def _row(pid: int) -> list[str] | None:
     alive = max(time.time() - began, 1)
     line = command.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace") or f"[{name}]"
     return [
-        _user(user),
+        user,
         str(pid),
         parent,
         str(min(int(seconds * 100 / alive), 99)),
@@ -73,7 +73,10 @@ def _clock(moment: float) -> str:
     return time.strftime(format, time.localtime(moment))
 
 
-def _user(number: int) -> str:
+def _user(process: Path) -> str:
+    """As the container sees it: the one number that its user namespace gives to this engine's user."""
+    inside, outside, _ = (int(number) for number in (process / "uid_map").read_text().split()[:3])
+    number = inside + process.stat().st_uid - outside
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
