@@ -11,12 +11,14 @@ from werkzeug.exceptions import HTTPException
 
 from pocket_engine.api import (
     absent,
+    build,
     container_files,
     container_streams,
     containers,
     events,
     exec,
     images,
+    networks,
     system,
     usage,
     versions,
@@ -31,12 +33,14 @@ BLUEPRINTS = tuple(
     module.blueprint
     for module in (
         absent,
+        build,
         container_files,
         container_streams,
         containers,
         events,
         exec,
         images,
+        networks,
         system,
         usage,
         volumes,
