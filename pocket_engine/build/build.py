@@ -77,7 +77,7 @@ class Build:
             yield stream.text(f"Successfully tagged {tag}\n")
 
     def _wanted_stages(self) -> list[Stage]:
-        """The stages up to the target, and after its last statement a LABEL for each label of the client's."""
+        """The stages up to the target, and at its end a LABEL for each label of the client's."""
         stages = self._dockerfile.stages
         if self._options.target:
             index = find_stage(stages, self._options.target)
@@ -152,7 +152,7 @@ class Build:
         return (yield from self._image(name, platform or self._options.platform, self._options.pull))
 
     def _copied_from(self, name: str) -> Telling[Image | None]:
-        """The image that a `COPY --from` names: a stage's by number or name, or any other. Returns None for an empty one."""
+        """The image that `COPY --from` names: a stage's, by number or name, or another; None: an empty one."""
         try:
             if name.isdecimal():
                 number = int(name)

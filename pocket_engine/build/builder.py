@@ -30,11 +30,11 @@ class Builder:
             options: the client's choices.
 
         Returns:
-            The items of the API's stream; the last one tells of an error, if there was one. An item that is None means that
-            there was nothing to tell for a while. When the iterator is closed, the build is given up.
+            The items of the API's stream; the last one tells of an error, if there was one. None means
+            that there was nothing to tell for a while. When it is closed, the build is given up.
 
         Raises:
-            EngineError: the build cannot even begin: the context is broken, the Dockerfile is missing or none.
+            EngineError: the build cannot even begin: the context is broken, or there is no good Dockerfile.
         """
         folder = self._parts.data_root.scratch("build")
         try:

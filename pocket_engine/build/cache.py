@@ -1,7 +1,8 @@
 """The build cache: the images that earlier builds left.
 
-A step has been carried out before when its image has a child that was made in the same way: the same container config,
-in which the command, the comment of a COPY with its checksum, and all of the image's config are.
+A step has been carried out before when its image has a child that was made in the same way: with the
+same container config, which has the command, or the comment of a COPY with its checksum, and all of the
+image's config.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,6 @@ from typing import Any, Protocol
 
 from pocket_engine.images.image import Image
 from pocket_engine.images.store import ImageStore
-
-# What differs from one container to the next, and what containers take from their image in any case.
-_IRRELEVANT = ("Hostname",)
 
 
 class Cache(Protocol):
@@ -116,6 +114,6 @@ def _extends(history: list[dict[str, Any]], parent: Image | None) -> bool:
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     def relevant(config: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in config.items() if value and name not in _IRRELEVANT}
+        return {name: value for name, value in config.items() if value and name != "Hostname"}
 
     return relevant(one) == relevant(other)

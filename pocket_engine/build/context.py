@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import requests
-
 from pocket_engine.build import dockerfile
 from pocket_engine.build.dockerfile import Dockerfile
+from pocket_engine.build.fetching import fetched
 from pocket_engine.build.ignore import Ignored
 from pocket_engine.build.tree import Tree
 from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere
 from pocket_engine.images.compression import compression_of, decompressed
 from pocket_engine.images.unpacking import unpack
-
-_DOWNLOAD_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -72,19 +69,16 @@ def download(url: str, folder: Path, dockerfile_name: str) -> Context:
             f"this engine does not fetch Git repositories: clone {url} yourself, and build the folder"
         )
     try:
-        with requests.get(url, stream=True, timeout=_DOWNLOAD_SECONDS) as response:
-            if response.status_code >= 400:
-                raise EngineError(
-                    f"error downloading remote context {url}: failed to GET {url} with status "
-                    f"{response.status_code} {response.reason}"
-                )
-            if response.headers.get("Content-Type", "").startswith("text/plain"):
-                files = folder / "files"
-                files.mkdir()
-                (files / "Dockerfile").write_bytes(response.content)
-                return _context(files, "Dockerfile")
-            return receive(cast(BinaryIO, response.raw), folder, dockerfile_name)
-    except requests.RequestException as error:
+        with fetched(url) as response:
+            if not response.headers.get("Content-Type", "").startswith("text/plain"):
+                return receive(cast(BinaryIO, response.raw), folder, dockerfile_name)
+            files = folder / "files"
+            files.mkdir()
+            (files / "Dockerfile").write_bytes(response.content)
+            return _context(files, "Dockerfile")
+    except BadRequest:
+        raise
+    except EngineError as error:
         raise EngineError(f"error downloading remote context {url}: {error}") from None
 
 
@@ -108,7 +102,7 @@ def _context(files: Path, dockerfile_name: str) -> Context:
 
 
 def _leave_out_ignored(tree: Tree, dockerfile_name: str) -> None:
-    """Clients send the Dockerfile and .dockerignore always; when these are ignored, COPY must not find them."""
+    """Clients always send the Dockerfile and .dockerignore. If these are ignored, COPY may not find them."""
     entry = tree.find(".dockerignore")
     if entry is None or entry.is_folder:
         return

@@ -1,7 +1,7 @@
 """Where COPY, ADD and WORKDIR write: straight into the folder of the next layer.
 
-No container runs for them. The folder has only what is new or changed, in a layer's form, and the folders on the way
-to it, which keep their owners and modes.
+No container runs for them. The folder has only what is new or changed, in a layer's form, and the folders on
+the way to it, which keep their owners and modes.
 """
 
 import os

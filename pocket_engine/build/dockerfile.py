@@ -1,6 +1,6 @@
 """From a Dockerfile's text to statements, grouped in stages. Nothing is carried out or expanded here.
 
-What is wrong in the text is found here, before a build begins; what depends on variables only when it is its step's turn.
+What is wrong in the text is found here, before a build begins; what depends on variables when its step comes.
 """
 
 import codecs
@@ -27,8 +27,8 @@ class Statement:
         line: where it begins; the first line is 1.
         text: as written, continued lines joined.
         flags: the values of `--name=value`, by name.
-        words: its arguments; of ENV and LABEL names and values by turns; of HEALTHCHECK `NONE` or `CMD` and what is run;
-            of ONBUILD the whole trigger; a shell command is one word.
+        words: its arguments. A shell command is one word. Of ENV and LABEL names and values by turns; of
+            HEALTHCHECK `NONE`, or `CMD` and what is run; of ONBUILD the whole trigger.
         is_json: whether the arguments were a JSON array (the exec form).
     """
 
@@ -142,7 +142,7 @@ def _decode(content: bytes) -> str:
 
 
 def _escape_directive(lines: list[str]) -> str:
-    """The comments at the top may say which character escapes. The first line that is no directive ends them."""
+    """The comments at the top may say which character escapes. The first other line ends them."""
     found = None
     for line in lines:
         match = _DIRECTIVE.fullmatch(line.strip())
@@ -260,8 +260,10 @@ class _Reader:
     def _split(self, rest: str) -> list[str]:
         """Words as a shell splits them; quotes and escapes stay in them."""
         escape = re.escape(self.escape)
-        word = rf"""(?:{escape}.|'[^']*(?:'|$)|"(?:{escape}.|[^"{escape}])*(?:"|{escape}?$)|[^\s{escape}]|{escape}$)+"""
-        return [found for found in re.findall(word, rest, re.DOTALL) if found != self.escape]
+        single_quoted = "'[^']*(?:'|$)"
+        double_quoted = f'"(?:{escape}.|[^"{escape}])*(?:"|{escape}?$)'
+        word = rf"(?:{single_quoted}|{double_quoted}|{escape}.|[^\s{escape}])+"
+        return re.findall(word, rest, re.DOTALL)
 
     def _take_json(self, rest: str) -> bool:
         if not rest.startswith("["):
@@ -389,7 +391,7 @@ def _stage(statement: Statement) -> Stage:
     name = words[2].lower()
     if not _STAGE_NAME.fullmatch(name):
         raise BadRequest(
-            f"dockerfile parse error line {statement.line}: invalid name for build stage: {quoted(words[2])}, "
-            "name can't start with a number or contain symbols"
+            f"dockerfile parse error line {statement.line}: invalid name for build stage: "
+            f"{quoted(words[2])}, name can't start with a number or contain symbols"
         )
     return Stage(statement, words[0], name)

@@ -1,7 +1,7 @@
 """.dockerignore: which files of a folder are no part of a build's context.
 
-Clients leave them out before they send a context. The engine trusts them, as the classic builder does, but for
-two files that every client must send: the Dockerfile and .dockerignore itself. `Ignored` tells about those.
+Clients leave them out before they send a context. The engine trusts them, as the classic builder does,
+but for two files that every client must send: the Dockerfile and .dockerignore itself.
 """
 
 import posixpath
@@ -14,7 +14,8 @@ class Ignored:
     """The patterns of one .dockerignore.
 
     Args:
-        text: the file's content: a pattern a line; `#` begins a comment, `!` an exception; the last that matches decides.
+        text: the file's content: a pattern a line, `#` begins a comment, `!` an exception. The last that
+            matches decides.
     """
 
     def __init__(self, text: str) -> None:

@@ -1,7 +1,7 @@
 """The instructions that change no file, only the config of the image.
 
-Each is a function of the state and its statement. It changes `state.config`, and returns the comment that history shows
-after `#(nop) `.
+Each is a function of the state and its statement. It changes `state.config`, and returns the comment that
+history shows after `#(nop) `.
 """
 
 import re

@@ -18,7 +18,10 @@ from pocket_engine.images.progress import short
 from pocket_engine.networks import Attachment, Member
 from pocket_engine.runners import CannotStart, Mount, Program, Root, Sandbox
 
-_RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+_RUNC = (
+    "failed to create shim task: OCI runtime create failed: runc create failed: "
+    "unable to start container process: "
+)
 
 
 class CommandFailed(Exception):
@@ -87,10 +90,9 @@ class Run:
                 lambda streams: self._parts.runner.start(sandbox, program, streams), self._options.memory
             )
         except CannotStart as error:
-            is_the_programs = error.message.startswith("exec:")
-            raise EngineError(
-                f"{_RUNC}{error.message}: unknown" if is_the_programs else error.message
-            ) from None
+            if error.message.startswith("exec:"):
+                raise EngineError(f"{_RUNC}{error.message}: unknown") from None
+            raise EngineError(error.message) from None
         finally:
             attachment.close()
         if exit_code:
@@ -102,17 +104,9 @@ class Run:
         folder = scratch / "network"
         folder.mkdir()
         endpoints = self._parts.networks.endpoints(mode, None, container_id)
-        return self._parts.networks.attach(
-            Member(
-                container_id,
-                name,
-                name,
-                folder,
-                mode=mode,
-                endpoints=endpoints,
-                extra_hosts=self._options.extra_hosts,
-            )
-        )
+        hosts = self._options.extra_hosts
+        member = Member(container_id, name, name, folder, mode=mode, endpoints=endpoints, extra_hosts=hosts)
+        return self._parts.networks.attach(member)
 
     def _sandbox(self, container_id: str, root: Root, attachment: Attachment, scratch: Path) -> Sandbox:
         return Sandbox(

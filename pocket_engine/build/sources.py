@@ -1,4 +1,4 @@
-"""What COPY and ADD read: files of the context or of another image, downloads, and archives that ADD unpacks."""
+"""What COPY and ADD read: files of the context or of another image, downloads, archives that ADD unpacks."""
 
 import hashlib
 import os
@@ -12,9 +12,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from pocket_engine.build import patterns
+from pocket_engine.build.fetching import fetched
 from pocket_engine.build.stream import Telling
 from pocket_engine.build.tree import Entry, Tree, readable
 from pocket_engine.errors import EngineError
@@ -23,7 +22,6 @@ from pocket_engine.images.progress import progress
 from pocket_engine.images.unpacking import unpack
 
 _CHUNK = 1024 * 1024
-_DOWNLOAD_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -151,22 +149,14 @@ def download(url: str, into_folder: bool, folder: Path) -> Telling[Source]:
     """
     name = posixpath.basename(url.partition("?")[0].partition("#")[0].split("://", 1)[1].partition("/")[2])
     file = folder / (name or "download")
-    try:
-        with requests.get(url, stream=True, timeout=_DOWNLOAD_SECONDS) as response:
-            if response.status_code >= 400:
-                raise EngineError(
-                    f"failed to GET {url} with status {response.status_code} {response.reason}: "
-                    f"{response.text[:1024].rstrip()}"
-                )
-            total = int(response.headers.get("Content-Length") or 0)
-            with open(file, "wb") as copy:
-                for chunk in response.iter_content(_CHUNK):
-                    copy.write(chunk)
-                    item = progress("Downloading", "", copy.tell(), total)
-                    yield {key: value for key, value in item.items() if key != "id"}
-            modified = response.headers.get("Last-Modified")
-    except requests.RequestException as error:
-        raise EngineError(f'Get "{url}": {error}') from None
+    with fetched(url) as response:
+        total = int(response.headers.get("Content-Length") or 0)
+        with open(file, "wb") as copy:
+            for chunk in response.iter_content(_CHUNK):
+                copy.write(chunk)
+                item = progress("Downloading", "", copy.tell(), total)
+                yield {key: value for key, value in item.items() if key != "id"}
+        modified = response.headers.get("Last-Modified")
     yield {"stream": "\n"}
     if into_folder and not name:
         raise EngineError(f"cannot determine filename for source {url}")

@@ -1,8 +1,9 @@
 """Carrying out one statement.
 
-Every step works the same way. It says what it will do: a container config, of which the command is what history
-shows. The cache is asked for an image that was made in this way from the image of the step before. Where there is
-none, the step is carried out, and what it leaves is committed: a layer, when files have changed, and an image.
+Every step works the same way. It says what it will do: a container config, of which the command is what
+history shows. The cache is asked for an image that was made in this way from the image of the step before.
+Where there is none, the step is carried out, and what it leaves is committed: a layer, when files have
+changed, and an image.
 """
 
 import posixpath
@@ -129,7 +130,8 @@ class Steps:
 
     def _metadata(self, state: State, statement: Statement) -> Telling[None]:
         comment = metadata.INSTRUCTIONS[statement.keyword](state, statement)
-        yield from (stream.text(note) for note in state.take_notes())
+        for note in state.take_notes():
+            yield stream.text(note)
         container_config = state.container_config("#(nop) ", comment)
         if (yield from self._is_cached(state, container_config)):
             return

@@ -118,7 +118,7 @@ class Tree:
                 yield from self.walk(entry)
 
     def _child(self, folder: Entry, name: str) -> Entry | None:
-        """What a name in a folder stands for: a file of the highest layer that has it, or folders that are merged."""
+        """What a name in a folder stands for: the highest layer's file, or folders that are merged."""
         if not folder.is_folder:
             return None
         places: list[str] = []

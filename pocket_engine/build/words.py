@@ -1,4 +1,4 @@
-"""Variables and quotes in the words of a Dockerfile: `$x`, `${x:-default}`, `'as it is'`, `"with $x"`, `\\$`."""
+"""Variables and quotes in the words of a Dockerfile: `$x`, `${x:-default}`, `'as it is'`, `"with $x"`."""
 
 from collections.abc import Mapping
 
