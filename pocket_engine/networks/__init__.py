@@ -17,8 +17,8 @@ How the engine uses it:
     attachment.close()
     # inspect: `NetworkSettings`
     attachment.settings() if attachment else networks.settings_at_rest(record.endpoints)
-    # POST /networks/{id}/connect and disconnect: api/networks.py calls `Container.connect(network, config)` and
-    # `Container.disconnect(network, force)`, which do
+    # POST /networks/{id}/connect and disconnect: api/networks.py calls `Container.connect(network, config)`
+    # and `Container.disconnect(network, force)`, which do
     record.endpoints = networks.connect(record.endpoints, mode, network, endpoint_config, container_id)
     record.endpoints = networks.disconnect(record.endpoints, mode, network, force, container_id)
     # rename
