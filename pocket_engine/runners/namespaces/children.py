@@ -45,8 +45,9 @@ class Child:
 
     def outcome(self) -> dict[str, Any]:
         """Wait until it has told all that it has to tell; the messages as one."""
-        with self._channel, self._channel.makefile("rb") as lines:
-            told: dict[str, Any] = {}
+        told: dict[str, Any] = {}
+        killed = contextlib.suppress(ConnectionResetError)  # Before it had read its request.
+        with self._channel, self._channel.makefile("rb") as lines, killed:
             for line in lines:
                 told.update(json.loads(line))
         self.process.wait()
