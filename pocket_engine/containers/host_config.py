@@ -123,7 +123,7 @@ _WARNED = {
     "OomScoreAdj": "is ignored.",
     "UsernsMode": "is ignored: all containers share one user namespace setup.",
 }
-_UNSET = (None, 0, "", False, [], {}, -1)
+_UNSET: tuple[Any, ...] = (None, 0, "", False, [], {}, -1)
 _REFUSED = {
     "Devices": "devices of the machine cannot be given to a container by an ordinary user",
     "DeviceRequests": "devices of the machine cannot be given to a container by an ordinary user",

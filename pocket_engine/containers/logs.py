@@ -115,9 +115,13 @@ class Log:
         with self._written:
             if self._output is None:
                 return
-            self._output.write(("\n".join(lines) + "\n").encode())
-            if self._max_size and self._output.tell() >= self._max_size:
-                self._rotate()
+            if self._max_size:
+                for line in lines:
+                    self._output.write(f"{line}\n".encode())
+                    if self._output.tell() >= self._max_size:
+                        self._output = self._rotated(self._output)
+            else:
+                self._output.write(("\n".join(lines) + "\n").encode())
             self._written.notify_all()
 
     def read(self, selection: Selection) -> Iterator[Entry | None]:
@@ -180,17 +184,17 @@ class Log:
         older = [self.file.with_name(f"{self.file.name}.{n}") for n in range(self._max_files - 1, 0, -1)]
         return [*older, self.file]
 
-    def _rotate(self) -> None:
+    def _rotated(self, full: BinaryIO) -> BinaryIO:
+        """A new file in the place of one that is full."""
+        full.close()
         files = self._files()
         for older, newer in zip(files, files[1:], strict=False):
             if newer.exists():
                 newer.replace(older)
-        assert self._output is not None
-        self._output.close()
-        # With one file only, the others have not taken its name: it begins anew.
+        # With one file only, no other name keeps what is in it: it begins anew.
         self.file.unlink(missing_ok=True)
-        self._output = self.file.open("ab", buffering=0)
         self._rotations += 1
+        return self.file.open("ab", buffering=0)
 
 
 def _open(path: Path) -> BinaryIO | None:

@@ -1,4 +1,4 @@
-"""What tests of containers share: an image of a few of this machine's programs, and containers that go again."""
+"""What tests of containers share: an image of a few programs, and containers that are removed again."""
 
 import io
 import tarfile

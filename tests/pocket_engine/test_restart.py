@@ -1,6 +1,5 @@
 """Restart policies, and what becomes of containers when the engine ends."""
 
-from collections.abc import Callable
 from typing import Any
 
 import docker
