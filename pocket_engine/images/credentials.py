@@ -36,8 +36,8 @@ def from_header(header: str) -> Credentials:
     if not header:
         return NOBODY
     try:
-        said = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)) or "{}")
-        return from_json(said)
+        padded = header + "=" * (-len(header) % 4)
+        return from_json(json.loads(base64.b64decode(padded, altchars=b"-_", validate=True)))
     except (binascii.Error, ValueError, AttributeError) as error:
         raise BadRequest(f"invalid X-Registry-Auth header: {error}") from error
 

@@ -28,7 +28,7 @@ SILENCE_SECONDS = 30.0  # A connection on which nothing comes for so long has fa
 LARGEST_MANIFEST = 4 * 1024 * 1024
 
 _DEFAULT_URL = "https://registry-1.docker.io"
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024  # So much is fetched again at most where a connection broke.
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 

@@ -1,7 +1,7 @@
 """`docker import`: a file system's tar becomes an image of one layer."""
 
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import requests
 
@@ -61,6 +61,6 @@ def from_url(url: str, use: Callable[[BinaryIO], Image]) -> Image:
         with requests.get(url, stream=True, timeout=timeout) as answer:
             if answer.status_code >= 400:
                 raise BadRequest(f"Got HTTP status code >= 400: {answer.status_code} {answer.reason}")
-            return use(answer.raw)
+            return use(cast(BinaryIO, answer.raw))
     except requests.RequestException as error:
         raise EngineError(f"cannot download {url}: {error}") from error

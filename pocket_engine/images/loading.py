@@ -92,7 +92,7 @@ def _load(store: ImageStore, contents: "_Contents", packed: _Packed, quiet: bool
                 f"The image {name} already exists, renaming the old one with ID {earlier} to empty string\n"
             )
             yield {"stream": text}
-        store.tag(image.id, name)
+        store.give_name(image.id, name)
         yield {"stream": f"Loaded image: {name}\n"}
     if not packed.tags:
         yield {"stream": f"Loaded image ID: {image.id}\n"}

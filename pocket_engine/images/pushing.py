@@ -166,7 +166,7 @@ class Push:
             body=lambda: manifest,
             headers={"Content-Type": DOCKER_MANIFEST},
         )
-        self._store.tag(config.digest, self._name.with_digest(digest))
+        self._store.give_name(config.digest, self._name.with_digest(digest))
         yield {"status": f"{self._name.tag}: digest: {digest} size: {len(manifest)}"}
         aux = {"Tag": self._name.tag, "Digest": digest, "Size": len(manifest)}
         yield {"progressDetail": {}, "aux": aux}

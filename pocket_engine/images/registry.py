@@ -40,7 +40,7 @@ class Registry:
             parts = urlsplit(mirror)
             if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.netloc)):
                 raise ValueError(
-                    f"invalid mirror {mirror!r}: it must be an https:// URL; http:// on loopback only"
+                    f"invalid mirror {mirror}: only https:// URLs will do, or http:// on loopback"
                 )
         self._store, self._data_root, self._mirrors = store, data_root, tuple(mirrors)
 
@@ -60,10 +60,11 @@ class Registry:
         """
         wanted = platforms.parse(platform)
         if name.tag or name.digest:
-            remote, found = self._first(name, credentials, lambda remote: _manifest(remote, name, wanted))
-            return self._pull(remote, name, *found, wanted if platform else None)
-        remote, tags = self._first(name, credentials, lambda remote: _tags(remote, name))
-        return self._pull_all(remote, name, tags, wanted)
+            sources = self._sources(name, credentials)
+            found = _first(sources, lambda remote: _manifest(remote, name, wanted))
+            return self._pull(sources, name, found, wanted, must_fit=bool(platform))
+        _, tags = _first(self._sources(name, credentials), lambda remote: _tags(remote, name))
+        return (item for tag in tags for item in self.pull(name.with_tag(tag), platform, credentials))
 
     def push(self, name: Reference, credentials: Credentials = NOBODY) -> Items:
         """Send an image to the registry that its name begins with.
@@ -147,9 +148,9 @@ class Registry:
                     raise
                 log.warning("mirror %s: %s", remote.url, error.message)
                 found = _first(sources, lambda remote: _manifest(remote, name, platform))
-        self._store.tag(image.id, name.with_digest(top.digest))
-        if name.tag:
-            self._store.tag(image.id, name)
+        self._store.give_name(image.id, name.with_digest(top.digest))
+        if not name.digest:
+            self._store.give_name(image.id, name)
         self._store.tell("pull", image, str(name))
         yield {"status": f"Digest: {top.digest}"}
         news = "Image is up to date" if earlier == image.id else "Downloaded newer image"

@@ -169,12 +169,15 @@ class ImageStore:
     def tag(self, image_id: str, reference: str | Reference) -> None:
         """Give an image a name, with `:latest` when it has no tag. Raises BadRequest, NotFound."""
         name = (parse(reference) if isinstance(reference, str) else reference).with_default_tag()
+        self.give_name(image_id, name)
+        self.tell("tag", self.get(image_id), str(name))
+
+    def give_name(self, image_id: str, name: Reference) -> None:
+        """Like `tag`, for a whole name, and without an event: a pull, a push or a load has one of its own."""
         with self.lock:
             image = self.get(image_id)
             self._tags.set(name, image.id)
             self._write(image.tagged_at(timestamps.now()))
-        if name.tag:
-            self.tell("tag", image, str(name))
 
     def untag(self, reference: Reference) -> None:
         """Take a name away; the image stays."""
