@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
@@ -10,7 +11,7 @@ import flask
 from flask import Blueprint, Response
 
 from pocket_engine.api import context, streams
-from pocket_engine.build import stream
+from pocket_engine.build import golang, stream
 from pocket_engine.build.options import BuildOptions
 from pocket_engine.build.stream import Telling
 from pocket_engine.errors import BadRequest, NotImplementedHere
@@ -55,6 +56,9 @@ def _options() -> BuildOptions:
     platform = context.text("platform")
     platforms.parse(platform)  # Raises for one that nobody knows.
     network = context.text("networkmode")
+    hosts = tuple(flask.request.args.getlist("extrahosts"))
+    for host in hosts:
+        _check_host(host)
     shm_size = context.number("shmsize", 0) or 0
     if shm_size < 0:
         raise BadRequest("SHM size can not be less than 0")
@@ -71,11 +75,23 @@ def _options() -> BuildOptions:
         remove=context.flag("rm"),
         force_remove=context.flag("forcerm"),
         network="" if network in _OWN_NETWORK else network,
-        extra_hosts=tuple(flask.request.args.getlist("extrahosts")),
+        extra_hosts=hosts,
         memory=max(context.number("memory", 0) or 0, 0),
         shm_size=shm_size or BuildOptions.shm_size,
         credentials=_credentials(),
     )
+
+
+def _check_host(host: str) -> None:
+    name, colon, address = host.partition(":")
+    if not colon or not name:
+        raise BadRequest(f"bad format for add-host: {golang.quoted(host)}")
+    if address == "host-gateway":
+        return
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise BadRequest(f"invalid IP address in add-host: {golang.quoted(address)}") from None
 
 
 def _json(name: str, shown: str, default: Any) -> Any:

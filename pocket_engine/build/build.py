@@ -152,7 +152,7 @@ class Build:
         return (yield from self._image(name, platform or self._options.platform, self._options.pull))
 
     def _copied_from(self, name: str) -> Telling[Image | None]:
-        """The image that `COPY --from` names: a stage's, by number or name, or another; None: an empty one."""
+        """The image of a `COPY --from`: a stage's, by number or name, or another; None: an empty one."""
         try:
             if name.isdecimal():
                 number = int(name)

@@ -1,6 +1,7 @@
 """A build's context: the files that its Dockerfile may COPY, and the Dockerfile."""
 
 import posixpath
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,6 +14,8 @@ from pocket_engine.build.tree import Tree
 from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere
 from pocket_engine.images.compression import compression_of, decompressed
 from pocket_engine.images.unpacking import unpack
+
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,8 @@ def receive(archive: BinaryIO, folder: Path, dockerfile_name: str) -> Context:
         EngineError: it is no tar, or it climbs out of the folder.
         BadRequest: its Dockerfile is none.
     """
-    packed, files = folder / "archive", folder / "files"
-    with open(packed, "wb") as copy:
-        while chunk := archive.read(1024 * 1024):
-            copy.write(chunk)
-    files.mkdir()
-    with open(packed, "rb") as file:
-        compression = compression_of(file.read(6))
-        file.seek(0)
-        unpack(decompressed(file, compression), files)
-    packed.unlink()
+    files = folder / "files"
+    _unpack(archive, folder / "archive", files)
     return _context(files, dockerfile_name)
 
 
@@ -68,18 +63,29 @@ def download(url: str, folder: Path, dockerfile_name: str) -> Context:
         raise NotImplementedHere(
             f"this engine does not fetch Git repositories: clone {url} yourself, and build the folder"
         )
+    files = folder / "files"
     try:
         with fetched(url) as response:
-            if not response.headers.get("Content-Type", "").startswith("text/plain"):
-                return receive(cast(BinaryIO, response.raw), folder, dockerfile_name)
-            files = folder / "files"
-            files.mkdir()
-            (files / "Dockerfile").write_bytes(response.content)
-            return _context(files, "Dockerfile")
-    except BadRequest:
-        raise
+            if response.headers.get("Content-Type", "").startswith("text/plain"):
+                files.mkdir()
+                (files / "Dockerfile").write_bytes(response.content)
+                dockerfile_name = "Dockerfile"
+            else:
+                _unpack(cast(BinaryIO, response.raw), folder / "archive", files)
     except EngineError as error:
         raise EngineError(f"error downloading remote context {url}: {error}") from None
+    return _context(files, dockerfile_name)
+
+
+def _unpack(archive: BinaryIO, copy: Path, files: Path) -> None:
+    with open(copy, "wb") as received:
+        shutil.copyfileobj(archive, received, _CHUNK)
+    files.mkdir()
+    with open(copy, "rb") as file:
+        compression = compression_of(file.read(6))
+        file.seek(0)
+        unpack(decompressed(file, compression), files)
+    copy.unlink()
 
 
 def _context(files: Path, dockerfile_name: str) -> Context:

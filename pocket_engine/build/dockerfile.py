@@ -148,9 +148,11 @@ def _escape_directive(lines: list[str]) -> str:
         match = _DIRECTIVE.fullmatch(line.strip())
         if match is None:
             break
-        name, value = match.groups()
-        if name.lower() != "escape":
-            continue  # `syntax` among them: it speaks to BuildKit.
+        name, value = match[1].lower(), match[2]
+        if name in ("syntax", "check"):
+            continue  # They speak to BuildKit.
+        if name != "escape":
+            break
         if found:
             raise _unparseable("only one escape parser directive can be used")
         if value not in ("\\", "`"):

@@ -3,7 +3,8 @@
 import codecs
 import os
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from pocket_engine.build.stream import Telling, in_red, text
 from pocket_engine.containers.memory import MemoryLimit
@@ -11,6 +12,7 @@ from pocket_engine.runners import Running, Streams
 
 _CHUNK = 32 * 1024
 _PATIENCE_SECONDS = 0.25
+_BRIEFLY_SECONDS = 0.005
 
 
 def follow(start: Callable[[Streams], Running], memory: int) -> Telling[int]:
@@ -49,18 +51,46 @@ def follow(start: Callable[[Streams], Running], memory: int) -> Telling[int]:
 
 
 def _read(out: int, error: int) -> Telling[None]:
+    """What comes, as it comes; but a line that is written in several pieces is told as one."""
+    streams = {out: _Stream(text), error: _Stream(in_red)}
     with selectors.DefaultSelector() as selector:
-        for descriptor, item in ((out, text), (error, in_red)):
-            decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-            selector.register(descriptor, selectors.EVENT_READ, (decoder, item))
+        for descriptor in streams:
+            selector.register(descriptor, selectors.EVENT_READ)
         while selector.get_map():
-            ready = selector.select(_PATIENCE_SECONDS)
-            if not ready:
+            begun = any(stream.pending for stream in streams.values())
+            ready = {key.fd for key, _ in selector.select(_BRIEFLY_SECONDS if begun else _PATIENCE_SECONDS)}
+            if not ready and not begun:
                 yield None
-            for key, _ in ready:
-                decoder, item = key.data
-                data = os.read(key.fd, _CHUNK)
-                if words := decoder.decode(data, final=not data):
-                    yield item(words)
+            for descriptor, stream in streams.items():
+                if descriptor not in ready:
+                    yield from stream.take()
+            for descriptor in ready:
+                data = os.read(descriptor, _CHUNK)
+                streams[descriptor].add(data)
+                if data.endswith(b"\n") or not data:
+                    yield from streams[descriptor].take()
                 if not data:
-                    selector.unregister(key.fd)
+                    selector.unregister(descriptor)
+
+
+class _Stream:
+    """One of a program's output streams.
+
+    Args:
+        item: makes an item of the words.
+    """
+
+    def __init__(self, item: Callable[[str], dict[str, Any]]) -> None:
+        self._item = item
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self.pending = ""
+
+    def add(self, data: bytes) -> None:
+        """It has written this; nothing: that was the end."""
+        self.pending += self._decoder.decode(data, final=not data)
+
+    def take(self) -> Iterator[dict[str, Any]]:
+        """What has not been told yet."""
+        if self.pending:
+            yield self._item(self.pending)
+            self.pending = ""

@@ -114,18 +114,19 @@ class Steps:
         folder = state.expand(statement.words[0])
         if not folder:
             raise EngineError("cannot normalize nothing")
-        folder = "/" + posixpath.normpath(posixpath.join(state.config["WorkingDir"], folder)).lstrip("/")
+        if not folder.startswith("/"):
+            folder = posixpath.normpath(posixpath.join("/", state.config["WorkingDir"], folder))
         state.config["WorkingDir"] = folder
         container_config = state.container_config(f"#(nop) WORKDIR {folder}")
         if (yield from self._is_cached(state, container_config)):
             return
         container_id = new_container_id()
-        yield stream.running_in(container_id)
         with self._new_layer(state) as layer:
             try:
                 layer.make_folder(folder)
             except NotADirectoryError:
                 raise EngineError(f"Cannot mkdir: {folder} is not a directory") from None
+            yield stream.running_in(container_id)
             yield from self._commit(state, container_config, container_id, layer.finish())
 
     def _metadata(self, state: State, statement: Statement) -> Telling[None]:

@@ -116,8 +116,9 @@ class ImageStore:
             return [image for image in self.all() if image.parent == image_id]
 
     def layer_paths(self, image: Image) -> tuple[Path, ...]:
-        """The unpacked layers of an image, lowest first."""
-        return tuple(self.layers.path(diff_id) for diff_id in image.diff_ids)
+        """The unpacked layers of an image, lowest first. One that is there twice: only the higher counts."""
+        highest_first = dict.fromkeys(reversed(image.diff_ids))
+        return tuple(self.layers.path(diff_id) for diff_id in reversed(highest_first))
 
     def size(self, image: Image) -> int:
         """Bytes of all files in an image's layers."""
