@@ -1,7 +1,11 @@
 """Answers that go on: frames, JSON lines, and connections that a view takes over."""
 
+import array
+import fcntl
 import json
 import socket
+import termios
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +17,8 @@ from pocket_engine.api.versions import api_version
 
 _RAW = "application/vnd.docker.raw-stream"
 _MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+_HEAD_SECONDS = 0.1
+_LOOK_SECONDS = 0.0005
 _TOLD_APART = (1, 42)  # From this version of the API on, the type says whether there are frames.
 
 
@@ -55,7 +61,23 @@ def hijack(media_type: str) -> socket.socket:
     else:
         head = "HTTP/1.1 200 OK\r\n"
     connection.sendall(f"{head}Content-Type: {media_type}\r\n\r\n".encode())
+    _await_reader(connection)
     return connection
+
+
+def _await_reader(connection: socket.socket) -> None:
+    """Wait until the client has read the head, but not for long.
+
+    Many, docker-py among them, read the head through a buffer and what follows without it: they would lose
+    what arrives together with the head.
+    """
+    deadline = time.monotonic() + _HEAD_SECONDS
+    unread = array.array("i", [0])
+    while time.monotonic() < deadline:
+        fcntl.ioctl(connection, termios.TIOCOUTQ, unread)
+        if not unread[0]:
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 __all__ = ["Hijacked", "chunks", "content_type", "hijack", "json_lines"]
