@@ -54,6 +54,10 @@ static const char *table(void)
         long file = syscall(SYS_openat, AT_FDCWD, TABLE, O_RDONLY | O_CLOEXEC);
         if (file < 0)
             return NULL;
+        if (syscall(SYS_lseek, file, 0L, SEEK_END) < TABLE_BYTES) { /* The place for one; there is none. */
+            syscall(SYS_close, file);
+            return NULL;
+        }
         void *mapped = (void *)syscall(SYS_mmap, NULL, TABLE_BYTES, PROT_READ, MAP_SHARED, file, 0L);
         syscall(SYS_close, file);
         if (mapped == MAP_FAILED)
