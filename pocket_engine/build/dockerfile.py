@@ -111,13 +111,18 @@ def parse(content: bytes) -> Dockerfile:
     return Dockerfile(escape, arguments, stages, warnings)
 
 
+def parse_line(text: str, escape: str) -> Statement:
+    """One instruction that stands in no Dockerfile. Raises BadRequest."""
+    return _statement(_Reader(text, escape), 1)
+
+
 def parse_trigger(text: str, escape: str) -> Statement:
     """What an ONBUILD of the base image has left to do.
 
     Raises:
         BadRequest: it is no instruction, or none that may be a trigger.
     """
-    statement = _statement(_Reader(text, escape), 1)
+    statement = parse_line(text, escape)
     if statement.keyword in ("ONBUILD", "FROM", "MAINTAINER"):
         raise BadRequest(f"{statement.keyword} isn't allowed as an ONBUILD trigger")
     return statement

@@ -1,15 +1,13 @@
 """A container becomes an image: `docker commit`."""
 
 import copy
-import json
 import platform
-import shlex
 from typing import Any
 
+from pocket_engine.build.changes import changed
 from pocket_engine.containers import lifecycle, snapshot, timestamps
 from pocket_engine.containers.container import Container
 from pocket_engine.data_root import DataRoot, remove_tree
-from pocket_engine.errors import BadRequest
 from pocket_engine.images.image import Image
 from pocket_engine.runners import Root
 
@@ -54,9 +52,8 @@ def commit(
         BadRequest: a change is not allowed.
     """
     record, images = container.record, container.parts.images
-    merged = {**record.config, **{name: value for name, value in config.items() if value}}
-    for change in changes:
-        _apply(merged, change)
+    wanted = {name: value for name, value in config.items() if value}
+    merged = changed(record.config | wanted, changes)
     scratch = data_root.scratch("commit")
     try:
         _copy(container, scratch, pause)
@@ -80,6 +77,7 @@ def commit(
         "created": created,
         "author": author,
         "comment": comment,
+        "container": container.id,
         "config": {name: merged[name] for name in _CONFIG if name in merged},
         "history": [*below.get("history", []), {**history, **({"empty_layer": True} if is_empty else {})}],
         "rootfs": {
@@ -102,52 +100,3 @@ def _copy(container: Container, target: Any, pause: bool) -> None:
         finally:
             if pauses:
                 lifecycle.unpause(container)
-
-
-def _apply(config: dict[str, Any], change: str) -> None:
-    instruction, _, rest = change.strip().partition(" ")
-    rest = rest.strip()
-    match instruction.upper():
-        case "CMD" | "ENTRYPOINT" as name:
-            config["Cmd" if name == "CMD" else "Entrypoint"] = _command(rest, config)
-        case "ENV":
-            config["Env"] = _merged_variables(config["Env"] or [], _pairs(rest))
-        case "LABEL":
-            config["Labels"] = {**(config["Labels"] or {}), **_pairs(rest)}
-        case "EXPOSE":
-            ports: dict[str, Any] = {port if "/" in port else f"{port}/tcp": {} for port in rest.split()}
-            config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **ports}
-        case "VOLUME":
-            paths = json.loads(rest) if rest.startswith("[") else rest.split()
-            config["Volumes"] = {**(config.get("Volumes") or {}), **{path: {} for path in paths}}
-        case "USER":
-            config["User"] = rest
-        case "WORKDIR":
-            config["WorkingDir"] = rest
-        case "STOPSIGNAL":
-            config["StopSignal"] = rest
-        case "ONBUILD":
-            config["OnBuild"] = [*(config.get("OnBuild") or []), rest]
-        case other:
-            raise BadRequest(f"{other.lower()} is not a valid change command")
-
-
-def _command(text: str, config: dict[str, Any]) -> list[str]:
-    try:
-        parts = json.loads(text)
-    except ValueError:
-        return [*(config.get("Shell") or ["/bin/sh", "-c"]), text]
-    return [str(part) for part in parts]
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """`a=1 b="two words"`, or the old `a 1`."""
-    words = shlex.split(text)
-    if words and "=" not in words[0]:
-        return {words[0]: text.partition(" ")[2].strip()}
-    return {name: value for name, _, value in (word.partition("=") for word in words)}
-
-
-def _merged_variables(variables: list[str], new: dict[str, str]) -> list[str]:
-    kept = [variable for variable in variables if variable.partition("=")[0] not in new]
-    return kept + [f"{name}={value}" for name, value in new.items()]
