@@ -1,16 +1,19 @@
 """How an engine starts and ends."""
 
+import io
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 
 import pytest
 
 from pocket_engine import __version__
+from tests.pocket_engine import small_root
 from tests.pocket_engine.embedded import EmbeddedEngine, eventually
 
 Make = Callable[..., EmbeddedEngine]
@@ -118,6 +121,36 @@ def test_used_it_stays(new_engine: Make):
             engine.process.wait(2)  # type: ignore[union-attr]
     assert engine.process is not None
     assert engine.process.wait(30) == 0  # The listener has gone.
+
+
+@pytest.fixture(scope="module")
+def small_image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A tar with a few programs."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.add(small_root.make(tmp_path_factory.mktemp("image") / "root"), ".")
+    return packed.getvalue()
+
+
+TRAP = "trap 'exit 3' TERM; while :; do sleep 0.05; done"
+
+
+def test_what_runs_keeps_it_and_is_stopped_with_it(new_engine: Make, small_image: bytes):
+    engine = new_engine("--idle", "0.5").start()
+    assert engine.process is not None
+    with engine.client() as client:
+        client.api.import_image_from_data(small_image, "small", "latest")
+        container = client.containers.run("small", ["sh", "-c", TRAP], detach=True, name="kept")
+        always = {"Name": "always"}
+        client.containers.run("small", ["sh", "-c", TRAP], detach=True, name="again", restart_policy=always)
+    with pytest.raises(subprocess.TimeoutExpired):
+        engine.process.wait(2)
+    assert engine.stop() == 0
+    engine.start()
+    with engine.client() as client:
+        container = client.containers.get("kept")
+        assert (container.status, container.attrs["State"]["ExitCode"]) == ("exited", 3)
+        assert client.containers.get("again").status == "running"
 
 
 def test_many_requests_leave_nothing_open(new_engine: Make):
