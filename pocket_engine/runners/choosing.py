@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pocket_engine.data_root import DataRoot, remove_tree
-from pocket_engine.filesystems import copies
+from pocket_engine.filesystems.copies import Copies
 from pocket_engine.runners import CannotStart, Mount, Program, Root, Runner, Sandbox, Streams
 from pocket_engine.runners.namespaces.runner import NamespacesRunner
 from pocket_engine.runners.proot.runner import ProotRunner
@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 Attempt = Callable[[DataRoot], Runner]
 
 ATTEMPTS: tuple[tuple[str, Attempt], ...] = (
-    ("namespaces", NamespacesRunner),
-    ("namespaces", lambda data_root: NamespacesRunner(data_root, copies)),  # Where there are no overlays.
+    ("namespaces", lambda data_root: NamespacesRunner()),
+    # Where there are no overlays:
+    ("namespaces", lambda data_root: NamespacesRunner(Copies(data_root))),
     ("proot", ProotRunner),
 )
 NAMES = tuple(dict.fromkeys(name for name, _ in ATTEMPTS))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pocket_engine.data_root import DataRoot, remove_tree
+from pocket_engine.data_root import remove_tree
 from pocket_engine.errors import BadRequest, EngineError, Forbidden, NotFound
 from pocket_engine.files import Tree, owner
 from pocket_engine.runners import CannotStart, Mount, Running
@@ -268,7 +268,7 @@ def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Box, R
     layer = small_root.make(tmp_path / "layer")
     (tmp_path / "volume").mkdir()
     mounts = (Mount(tmp_path / "volume", "/data"), Mount(tmp_path / "volume", "/data-ro", read_only=True))
-    box = Box.new(NamespacesRunner(DataRoot(tmp_path / "data")), (layer,), tmp_path / "box", mounts=mounts)
+    box = Box.new(NamespacesRunner(), (layer,), tmp_path / "box", mounts=mounts)
     try:
         box.sh("touch /etc/touched")
     except CannotStart as error:

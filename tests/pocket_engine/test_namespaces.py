@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from pocket_engine.data_root import DataRoot, remove_tree
-from pocket_engine.filesystems import copies, overlay
+from pocket_engine.filesystems import overlay
+from pocket_engine.filesystems.copies import Copies
 from pocket_engine.runners import CannotStart, Mount, Program, Streams
 from pocket_engine.runners.namespaces.runner import NamespacesRunner
 from tests.pocket_engine import small_root
 from tests.pocket_engine.boxes import Box, eventually
 
 NewBox = Callable[..., Box]
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,9 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=["overlay", "copies"])
 def new_box(request: pytest.FixtureRequest, layer: Path, tmp_path: Path) -> Iterator[NewBox]:
     """Make containers, with each way to put a file system together."""
-    filesystem = {"overlay": overlay, "copies": copies}[request.param]
-    runner = NamespacesRunner(DataRoot(tmp_path / "data"), filesystem)
+    data_root = DataRoot(tmp_path / "data")
+    filesystem = overlay if request.param == "overlay" else Copies(data_root)
+    runner = NamespacesRunner(filesystem)
 
     def new_box(**options) -> Box:
         return Box.new(runner, (layer,), tmp_path / f"root{len(os.listdir(tmp_path))}", **options)
@@ -151,6 +154,29 @@ def test_a_terminal(box: Box):
             written += chunk
     os.close(ours)
     assert (running.wait(), written) == (0, b"/dev/console\r\n/dev/tty\r\ndone\r\n")
+
+
+def test_where_no_proc_can_be_mounted_the_machines_is_shown_and_that_is_said(box: Box):
+    """As in a container of Docker's: what covers parts of its /proc may not be uncovered by a new one."""
+    code = COVERED.format(layer=str(box.root.layers[0]), folder=str(box.root.folder.parent / "covered"))
+    command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.splitlines() == ["False", "0", "True"]
+
+
+COVERED = """
+import subprocess
+from pathlib import Path
+from pocket_engine.runners.namespaces.runner import NamespacesRunner
+from tests.pocket_engine.boxes import Box
+subprocess.run(["mount", "-t", "tmpfs", "cover", "/proc/fs"], check=True)
+runner = NamespacesRunner()
+says = lambda: any("see the machine's processes" in note for note in runner.notes)
+print(says())
+print(Box.new(runner, (Path({layer!r}),), Path({folder!r})).run("ls", "/proc/self/fd")[0])
+print(says())
+"""
 
 
 # Who it is.
@@ -304,11 +330,10 @@ def test_process_one_hears_only_what_it_listens_to(box: Box):
 ENGINE = """
 import sys, time
 from pathlib import Path
-from pocket_engine.data_root import DataRoot
 from pocket_engine.runners.namespaces.runner import NamespacesRunner
 from tests.pocket_engine.boxes import Box
 layer, folder = map(Path, sys.argv[1:])
-box = Box.new(NamespacesRunner(DataRoot(folder / "data")), (layer,), folder / "box")
+box = Box.new(NamespacesRunner(), (layer,), folder / "box")
 first, _ = box.start("sh", "-c", "sleep 60 & sleep 61")
 box.start("sleep", "62", beside=first, user="app")
 while len(first.pids()) < 4: time.sleep(0.01)
@@ -320,12 +345,11 @@ time.sleep(60)
 def test_a_killed_engine_leaves_no_orphan(box: Box, layer: Path, tmp_path: Path):
     folder = tmp_path / "other"
     folder.mkdir()
-    repository = Path(__file__).parents[2]
     engine = subprocess.Popen(
         [sys.executable, "-c", ENGINE, str(layer), str(folder)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=repository,
+        cwd=REPOSITORY,
     )
     assert engine.stdout
     pids = engine.stdout.readline().split()

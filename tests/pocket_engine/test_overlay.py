@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pocket_engine.data_root import DataRoot, remove_tree
+from pocket_engine.data_root import remove_tree
 from pocket_engine.filesystems import overlay
 from pocket_engine.runners import CannotStart
 from pocket_engine.runners.namespaces.runner import NamespacesRunner
@@ -22,7 +22,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runner(tmp_path: Path, small: Path) -> Iterator[NamespacesRunner]:
-    runner = NamespacesRunner(DataRoot(tmp_path / "data"))
+    runner = NamespacesRunner()
     try:
         Box.new(runner, (small,), tmp_path / "trial").sh("true")
     except CannotStart as error:

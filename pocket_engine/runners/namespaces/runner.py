@@ -6,28 +6,31 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pocket_engine.data_root import DataRoot
 from pocket_engine.filesystems import Filesystem, overlay
 from pocket_engine.runners import CannotStart, Program, Root, Running, Sandbox, Streams
 from pocket_engine.runners.namespaces.children import Child
 from pocket_engine.runners.namespaces.first import Entered, First
 from pocket_engine.runners.namespaces.inside import FilesInside, export, mount_request
 
+_UNLIMITED = "No limit on processes (--pids-limit): the kernel sets none for root, who runs this engine."
+_MACHINES_PROC = (
+    "Containers see the machine's processes in /proc: a part of /proc is covered here, and so the kernel "
+    "lets nobody mount one of their own."
+)
+
 
 class NamespacesRunner:
     """Runs programs in user namespaces. For its methods see `pocket_engine.runners.Runner`.
 
     Args:
-        data_root: the engine's folder.
         filesystem: how layers and changes become one.
     """
 
     name = "namespaces"
 
-    def __init__(self, data_root: DataRoot, filesystem: Filesystem = overlay) -> None:
-        self._data_root = data_root
+    def __init__(self, filesystem: Filesystem = overlay) -> None:
         self._filesystem = filesystem
-        self.notes: tuple[str, ...] = _notes()
+        self.notes: tuple[str, ...] = (_UNLIMITED,) if os.geteuid() == 0 else ()
 
     def prepare(self, root: Root) -> None:
         self._filesystem.prepare(root)
@@ -42,6 +45,8 @@ class NamespacesRunner:
             "hostname": sandbox.hostname,
         }
         told = _started(Child("program", request, **asdict(streams)))
+        if not told["has_own_proc"] and _MACHINES_PROC not in self.notes:
+            self.notes += (_MACHINES_PROC,)
         return First(told["pid"], told["user"], told["group"])
 
     def enter(self, sandbox: Sandbox, first: Running, program: Program, streams: Streams) -> Entered:
@@ -100,9 +105,3 @@ def _started(child: Child) -> dict[str, Any]:
     if "pid" in told:
         os.waitpid(told["pid"], 0)
     raise CannotStart(told.get("error", "the launcher was killed"), told.get("exit_code", 128))
-
-
-def _notes() -> tuple[str, ...]:
-    if os.geteuid() == 0:
-        return ("No limit on processes (--pids-limit): the kernel counts none for root.",)
-    return ()

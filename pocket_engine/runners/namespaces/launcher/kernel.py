@@ -24,9 +24,7 @@ PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 
 # Numbers from 424 on are the same on every processor.
-_OPEN_TREE = 428
-_CLONE3 = 435
-_MOUNT_SETATTR = 442
+_NUMBERS = {"open_tree": 428, "clone3": 435, "mount_setattr": 442}
 
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
@@ -39,13 +37,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _call(name: str, *arguments: object) -> int:
     result = getattr(_libc, name)(*arguments)
     if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise _error(name)
     return result
 
 
-def _syscall(number: int, *arguments: object) -> int:
-    return _call("syscall", ctypes.c_long(number), *arguments)
+def _error(name: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number), name)
+
+
+def _syscall(name: str, *arguments: object) -> int:
+    """Call one that not every libc has a function for."""
+    result = _libc.syscall(ctypes.c_long(_NUMBERS[name]), *arguments)
+    if result < 0:
+        raise _error(name)
+    return result
 
 
 def unshare(flags: int) -> None:
@@ -70,7 +76,7 @@ def fork_sibling(flags: int = 0) -> int:
         Its process id; 0 in the child.
     """
     arguments = (ctypes.c_uint64 * 8)(flags | CLONE_PARENT)
-    return _syscall(_CLONE3, arguments, ctypes.sizeof(arguments))
+    return _syscall("clone3", arguments, ctypes.sizeof(arguments))
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
@@ -83,12 +89,12 @@ def mount_read_only(target: str, recursive: bool = False) -> None:
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY)
     flags = _AT_RECURSIVE if recursive else 0
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
-    _syscall(_MOUNT_SETATTR, _AT_FDCWD, target.encode(), flags, attributes, size)
+    _syscall("mount_setattr", _AT_FDCWD, target.encode(), flags, attributes, size)
 
 
 def open_tree(path: str) -> int:
     """A file descriptor of what is mounted at a path, without what is mounted further down."""
-    return _syscall(_OPEN_TREE, _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | os.O_CLOEXEC)
+    return _syscall("open_tree", _AT_FDCWD, path.encode(), _OPEN_TREE_CLONE | os.O_CLOEXEC)
 
 
 def pivot_root(new: str, old: str) -> None:

@@ -85,17 +85,20 @@ def _remove(folder: str) -> None:
     os.rmdir(folder)
 
 
-def mount_system(outside: Outside, shm_size: int, terminal: str | None) -> None:
+def mount_system(outside: Outside, shm_size: int, terminal: str | None) -> bool:
     """Mount /proc, /sys and /dev.
 
     Args:
         outside: where the devices are.
         shm_size: bytes of /dev/shm.
         terminal: the path outside of the program's terminal.
+
+    Returns:
+        Whether /proc is the container's own; if not, it shows the machine's processes.
     """
     for folder in ("/proc", "/sys", "/dev"):
         os.makedirs(folder, exist_ok=True)
-    _mount_proc(outside)
+    has_own_proc = _mount_proc(outside)
     with contextlib.suppress(OSError):  # Not everywhere is there one to show.
         outside.bind("/sys", "/sys", read_only=True)
     kernel.mount("tmpfs", "/dev", "tmpfs", kernel.MS_NOSUID, "mode=755,size=65536k")
@@ -111,18 +114,20 @@ def mount_system(outside: Outside, shm_size: int, terminal: str | None) -> None:
         kernel.mount("mqueue", "/dev/mqueue", "mqueue", _PLAIN)
     if terminal:
         outside.bind(terminal, "/dev/console")
+    return has_own_proc
 
 
-def _mount_proc(outside: Outside) -> None:
+def _mount_proc(outside: Outside) -> bool:
     try:
         kernel.mount("proc", "/proc", "proc", _PLAIN)
     except PermissionError:  # Something covers a part of the machine's own, which a new one would uncover.
         outside.bind("/proc", "/proc")
-        return
+        return False
     for name in _READ_ONLY_IN_PROC:
         with contextlib.suppress(FileNotFoundError):
             kernel.mount(f"/proc/{name}", f"/proc/{name}", flags=kernel.MS_BIND | kernel.MS_REC)
             kernel.mount_read_only(f"/proc/{name}", recursive=True)
+    return True
 
 
 def mount_memory(target: str, size: int, mode: int) -> None:

@@ -35,7 +35,8 @@ def main() -> NoReturn:
     """Start the program that the request on the channel (the argument is its file descriptor) describes.
 
     The program becomes a child of the engine, not of this process, which ends. The channel says `pid`, the
-    machine's number of it, and `user` and `group`; or `error` and `exit_code`. It closes when all is said.
+    machine's number of it, `user` and `group`, and for a first program `has_own_proc`; or `error` and
+    `exit_code`. It closes when all is said.
     """
     channel = Channel(int(sys.argv[1]))
     with _telling(channel):
@@ -55,7 +56,7 @@ def main() -> NoReturn:
         if terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         if not joined:
-            _build_sandbox(channel.request, terminal)
+            channel.tell(has_own_proc=_build_sandbox(channel.request, terminal))
         _become_program(channel, channel.request, channel.request["program"])
     os._exit(1)
 
@@ -80,9 +81,9 @@ def _die_with_the_engine(channel: Channel) -> None:
         os._exit(1)
 
 
-def _build_sandbox(request: dict[str, Any], terminal: str | None) -> None:
+def _build_sandbox(request: dict[str, Any], terminal: str | None) -> bool:
     outside = mounts.enter_root(request["root"])
-    mounts.mount_system(outside, request["shm_size"], terminal)
+    has_own_proc = mounts.mount_system(outside, request["shm_size"], terminal)
     mounts.mount_all(outside, request["mounts"])
     outside.close()
     with contextlib.suppress(OSError):  # Whatever keeps it from being made will keep us from going there.
@@ -90,6 +91,7 @@ def _build_sandbox(request: dict[str, Any], terminal: str | None) -> None:
     kernel.set_hostname(request["hostname"])
     if request["read_only"]:
         kernel.mount_read_only("/")
+    return has_own_proc
 
 
 def _become_program(channel: Channel, request: dict[str, Any], program: dict[str, Any]) -> NoReturn:
