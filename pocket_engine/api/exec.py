@@ -32,7 +32,7 @@ def start(id: str) -> Response | Answer:
     if options.get("Detach"):
         one.start()
         return "", 200
-    return _start_attached(one)
+    return _start_attached(one, multiplexed=not options.get("Tty"))
 
 
 @blueprint.post("/exec/<id>/resize")
@@ -47,11 +47,10 @@ def inspect(id: str) -> dict[str, Any]:
     return context.engine().containers.get_exec(id).inspect()
 
 
-def _start_attached(one: Exec) -> Response:
+def _start_attached(one: Exec, multiplexed: bool) -> Response:
     chosen = {name for name in ("stdout", "stderr") if one.config.get(f"Attach{name.title()}")}
     wants_stdin = bool(one.config.get("AttachStdin"))
     keys = attach.detach_keys(one.config.get("DetachKeys") or "")
-    multiplexed = not one.terminal
     listener = one.audience.join()
     connection = streams.hijack(streams.content_type(multiplexed))
     try:

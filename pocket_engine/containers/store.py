@@ -130,7 +130,7 @@ class Containers:
         host_config, warnings = host_configs.completed(request.get("HostConfig") or {})
         id = secrets.token_hex(32)
         self._settle_network(id, config, host_config)
-        wanted = (request.get("NetworkingConfig") or {}).get("EndpointsConfig")
+        mode = host_config["NetworkMode"]
         record = Record(
             id=id,
             name=chosen,
@@ -139,7 +139,7 @@ class Containers:
             config=config,
             host_config=host_config,
             mounts=mounts.points(config, host_config, self._mounts_of),
-            endpoints=self.parts.networks.endpoints(host_config["NetworkMode"], wanted, id),
+            endpoints=self.parts.networks.endpoints(mode, _endpoints(mode, request), id),
         )
         links.check(host_config["Links"], self.get)
         return self._make(record), warnings
@@ -428,3 +428,12 @@ class Containers:
         with contextlib.suppress(FileNotFoundError):
             os.rename(folder, grave / folder.name)
         return grave
+
+
+def _endpoints(mode: str, request: dict[str, Any]) -> dict[str, Any] | None:
+    """The endpoints that a request wants; one that names an address of hardware beside them means the first."""
+    wanted = (request.get("NetworkingConfig") or {}).get("EndpointsConfig")
+    if mac := request.get("MacAddress"):
+        name = "bridge" if mode == "default" else mode
+        wanted = {**(wanted or {}), name: {"MacAddress": mac, **((wanted or {}).get(name) or {})}}
+    return wanted
