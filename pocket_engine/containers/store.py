@@ -431,7 +431,7 @@ class Containers:
 
 
 def _endpoints(mode: str, request: dict[str, Any]) -> dict[str, Any] | None:
-    """The endpoints that a request wants; one that names an address of hardware beside them means the first."""
+    """The endpoints that a request wants. A hardware address beside them is one for the first network."""
     wanted = (request.get("NetworkingConfig") or {}).get("EndpointsConfig")
     if mac := request.get("MacAddress"):
         name = "bridge" if mode == "default" else mode
