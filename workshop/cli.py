@@ -102,10 +102,12 @@ def _rehearse(chosen: argparse.Namespace) -> int:
 
 
 def _clean(chosen: argparse.Namespace) -> int:
+    from pocket_engine import locations
     from workshop import cleanup, engine
 
     try:
-        client = engine.connect(say=lambda line: None)
+        # One that has never run has nothing to clean.
+        client = engine.connect(say=lambda line: None, embedded=locations.data_root().exists())
     except engine.EngineNotFound:
         print("No engine answers. If the workshop has left something on one, start it and clean again.")
         return 0

@@ -66,7 +66,7 @@ class Place:
         return f"{self.name} ({self.address})"
 
 
-def connect(say: Callable[[str], None] = print) -> DockerClient:
+def connect(say: Callable[[str], None] = print, embedded: bool = True) -> DockerClient:
     """Connect to the first engine that answers, and say in one line which one and why.
 
     The places are, in this order: `DOCKER_HOST`, the current Docker context, the default socket,
@@ -76,6 +76,7 @@ def connect(say: Callable[[str], None] = print) -> DockerClient:
 
     Args:
         say: where the line goes.
+        embedded: whether the embedded engine is wanted, which starts it.
 
     Returns:
         A plain client of the Docker SDK for Python.
@@ -85,6 +86,8 @@ def connect(say: Callable[[str], None] = print) -> DockerClient:
     """
     failures: list[tuple[Place, str]] = []
     for place in _places_or_fail():
+        if place.is_embedded and not embedded:
+            continue
         client, failure = _try(place)
         if client:
             say(f"Engine: {describe(client)}, {_how(place, failures)}.")

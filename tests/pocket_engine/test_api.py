@@ -133,6 +133,13 @@ def test_what_info_says(chosen_engine: EmbeddedEngine):
     )
 
 
+def test_a_login_at_a_registry_that_is_not_there(chosen_engine: EmbeddedEngine):
+    said = {"username": "learner", "password": "secret", "serveraddress": "http://127.0.0.1:1"}
+    answer = chosen_engine.ask("POST", "/auth", said)
+    assert answer.status == 500
+    assert "connection refused" in answer.json["message"]
+
+
 def test_what_takes_space(chosen_engine: EmbeddedEngine):
     chosen_engine.ask("POST", "/volumes/create", {"Name": "used"})
     (chosen_engine.data_root / "volumes" / "used" / "_data" / "file").write_bytes(b"12345")

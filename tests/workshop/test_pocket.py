@@ -14,7 +14,7 @@ import pytest
 
 from pocket_engine import locations
 from pocket_engine.data_root import remove_tree
-from workshop import engine, pocket
+from workshop import cli, engine, pocket
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the embedded engine is for Linux")
 
@@ -47,6 +47,20 @@ def test_it_starts_where_no_other_answers():
     assert line.startswith("Engine: Pocket engine 1.")
     assert ", runner " in line
     assert line.endswith("the workshop's own: no other is there.")
+
+
+@pytest.mark.usefixtures("no_other_engine")
+def test_what_was_never_there_is_not_started_to_be_cleaned(cache: Path):
+    assert cli.main(["clean"]) == 0
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_other_engine")
+def test_cleaning_stops_it(capsys: pytest.CaptureFixture[str]):
+    pocket.start()
+    assert cli.main(["clean"]) == 0
+    assert "Stopped the embedded engine" in capsys.readouterr().out
+    assert pocket._owner() is None
 
 
 def test_an_engine_that_refuses_this_user_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -87,7 +87,8 @@ def names(strangers: Sequence[str]) -> Finding:
 def too_slow(seconds: float, last: str | None) -> Finding:
     """An engine that did not answer everything in time; `last` is the last thing it did answer."""
     if last is None:
-        return Finding(FAIL, "Engine", f"no answer within {seconds:.0f} s", "an answer at once", RESTART)
+        remedy = f"Look again in a moment: it may be starting. Else: {RESTART}"
+        return Finding(FAIL, "Engine", f"no answer within {seconds:.0f} s", "an answer at once", remedy)
     what = f"still busy {seconds:.0f} s later, after “{last}”"
     return Finding(WARN, "Engine", what, "an answer at once", RESTART)
 
