@@ -1,7 +1,7 @@
 """How layers and changes become one root file system.
 
-Two modules have the functions of `Filesystem`: `overlay`, where the kernel puts folders on top of each
-other, and `copies`, where it does not.
+Two have the functions of `Filesystem`: the module `overlay`, where the kernel puts folders on top of each
+other, and `copies.Copies`, where it does not.
 """
 
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from pocket_engine.data_root import DataRoot
 from pocket_engine.files import Tree
-from pocket_engine.filesystems import copies
+from pocket_engine.filesystems.copies import Copies
 from pocket_engine.runners import CannotStart, Program, Root, Running, Sandbox, Streams
 from pocket_engine.runners.namespaces.launcher.capabilities import mask
 from pocket_engine.runners.namespaces.launcher.users import Identity, NoSuchUser
@@ -44,12 +44,13 @@ class ProotRunner:
             raise CannotStart(f"it knows the processors {' and '.join(starter.PROCESSORS)}, not {processor}")
         self._proot = finding.find(data_root)
         self._processor = processor
+        self._copies = Copies(data_root)
 
     def prepare(self, root: Root) -> None:
-        copies.prepare(root)
+        self._copies.prepare(root)
 
     def start(self, sandbox: Sandbox, program: Program, streams: Streams) -> Monitored:
-        view = View(sandbox)
+        view = self._view(sandbox)
         view.make_folders()
         starter.write(view.starter, self._processor)
         return self._start(sandbox, view, program, streams)
@@ -58,7 +59,7 @@ class ProotRunner:
         assert isinstance(first, Monitored)
         if first.has_ended():
             raise CannotStart(f"Container {sandbox.id} is not running")
-        return self._start(sandbox, View(sandbox), program, streams, first)
+        return self._start(sandbox, self._view(sandbox), program, streams, first)
 
     def _start(
         self,
@@ -90,17 +91,20 @@ class ProotRunner:
             first,
         )
 
+    def _view(self, sandbox: Sandbox) -> View:
+        return View(sandbox, Path(self._copies.mounting(sandbox.root)["bind"]))
+
     def files(self, sandbox: Sandbox, first: Running | None) -> Tree:
-        return View(sandbox).files()
+        return self._view(sandbox).files()
 
     def changes(self, root: Root) -> Iterator[tuple[str, int]]:
-        return copies.changes(root)
+        return self._copies.changes(root)
 
     def freeze(self, root: Root) -> Path:
-        return copies.freeze(root)
+        return self._copies.freeze(root)
 
     def export(self, root: Root, archive: BinaryIO, first: Running | None) -> None:
-        Tree(copies.mounting(root)["bind"], "").export(archive)
+        Tree(self._copies.mounting(root)["bind"], "").export(archive)
 
 
 def _identity(program: Program, view: View) -> Identity:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pocket_engine.data_root import remove_tree
-from pocket_engine.filesystems import copies
 from pocket_engine.runners import Sandbox
 from pocket_engine.runners.proot import starter
 from pocket_engine.runners.proot.inside import Inside
@@ -19,18 +18,18 @@ _DEVICE_LINKS = {
 
 
 class View:
-    """All that PRoot shows to the programs of a sandbox. Below the root's folder are:
+    """All that PRoot shows to the programs of a sandbox. Beside the root, in its folder, are:
 
-        copy/     the root file system (see `copies`)
         proot/    PRoot's own temporary files
         dev/      /dev: the machine's devices are shown on its empty files
         memory/   the tmpfs mounts, as plain folders: 0, 1, …; emptied at each start
 
     Args:
         sandbox: whose programs.
+        root: the folder that is `/`.
 
     Attributes:
-        root: the folder that is `/`.
+        root: the same.
         own: where PRoot keeps its files.
         starter: where the starter is written to.
 
@@ -38,9 +37,9 @@ class View:
         CannotStart: something cannot be mounted.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, root: Path) -> None:
         folder = sandbox.root.folder
-        self.root = Path(copies.mounting(sandbox.root)["bind"])
+        self.root = root
         self.own = folder / "proot"
         self._sandbox = sandbox
         self._dev, self._memory = folder / "dev", folder / "memory"
