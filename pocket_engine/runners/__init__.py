@@ -4,7 +4,7 @@ A runner gives a program a root file system of its own. There are two: `namespac
 ordinary users make namespaces, and `proot`, where it does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -133,10 +133,10 @@ class Running(Protocol):
         """Send it a signal. Nothing happens when it has ended."""
 
     def destroy(self) -> None:
-        """Kill it (for a container's first program: and all others of the container), and wait for the end."""
+        """Kill it (a container's first program: and all others of the container), and wait for the end."""
 
     def pids(self) -> list[int]:
-        """The machine's ids of this program and of all its descendants (first program: all of the container)."""
+        """The machine's ids of it and its descendants (a container's first program: all of the container)."""
 
 
 class Files(Protocol):
@@ -149,7 +149,7 @@ class Files(Protocol):
         """Write a tar of a file or folder to `archive`, named by the path's last part. Raises NotFound."""
 
     def unpack(self, path: str, archive: BinaryIO, no_overwrite: bool = False) -> None:
-        """Unpack a tar into the folder `path`, with its owners and modes. Raises NotFound, BadRequest, Forbidden."""
+        """Unpack a tar into the folder `path`, with owners and modes. Raises NotFound, BadRequest, Forbidden."""
 
 
 class Runner(Protocol):
@@ -173,14 +173,10 @@ class Runner(Protocol):
         """The files of a sandbox; `first` is its first program when it runs, else None."""
 
     def changes(self, root: Root) -> Iterator[tuple[str, int]]:
-        """The paths that differ from the layers, with 0 for modified, 1 for added, 2 for deleted (`docker diff`)."""
+        """The paths that differ from the layers: 0 modified, 1 added, 2 deleted (`docker diff`)."""
 
     def freeze(self, root: Root) -> Path:
         """What was written, as a folder in a layer's form (see `images.layers`). The root is used up."""
 
     def export(self, root: Root, archive: BinaryIO, first: Running | None) -> None:
         """Write the whole file system, without mounts, as a tar (`docker export`)."""
-
-
-# Run in order at a start; the first that works is taken.
-Attempt = Callable[[], Runner]
