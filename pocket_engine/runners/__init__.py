@@ -149,7 +149,7 @@ class Files(Protocol):
         """Write a tar of a file or folder to `archive`, named by the path's last part. Raises NotFound."""
 
     def unpack(self, path: str, archive: BinaryIO, no_overwrite: bool = False) -> None:
-        """Unpack a tar into the folder `path`, with owners and modes. Raises NotFound, BadRequest, Forbidden."""
+        """Unpack a tar into a folder, with owners and modes. Raises NotFound, BadRequest, Forbidden."""
 
 
 class Runner(Protocol):
