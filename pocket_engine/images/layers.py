@@ -222,12 +222,17 @@ class LayerStore:
             existing = self.find(layer.diff_id)
             if existing is not None:
                 return existing
-            os.replace(blob, self.blob(layer.digest))
-            mode = folder.stat().st_mode
-            os.chmod(folder, 0o700)  # Moving a folder writes its `..`.
-            os.replace(folder, self.path(layer.diff_id))
-            os.chmod(self.path(layer.diff_id), stat.S_IMODE(mode))
-            write_json(self._record(layer.diff_id), asdict(layer))
+            try:
+                os.replace(blob, self.blob(layer.digest))
+                mode = folder.stat().st_mode
+                os.chmod(folder, 0o700)  # Moving a folder writes its `..`.
+                os.replace(folder, self.path(layer.diff_id))
+                os.chmod(self.path(layer.diff_id), stat.S_IMODE(mode))
+                write_json(self._record(layer.diff_id), asdict(layer))
+            except BaseException:
+                self.blob(layer.digest).unlink(missing_ok=True)
+                remove_tree(self.path(layer.diff_id))
+                raise
         return layer
 
 
@@ -253,6 +258,9 @@ class _Hashing:
         self._hash.update(data)
         self.passed += len(data)
         return self._file.write(data)
+
+    def tell(self) -> int:
+        return self.passed
 
 
 def _size(folder: Path) -> int:

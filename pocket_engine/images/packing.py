@@ -22,12 +22,12 @@ def pack(folder: Path, archive: BinaryIO) -> int:
 
     Args:
         folder: the unpacked layer. Modes that keep its owner from reading are lifted while it is read.
-        archive: where to write.
+        archive: where to write; is asked for its place, and never sought.
 
     Returns:
         How many entries it has; 0 when the layer changes nothing.
     """
-    with tarfile.open(fileobj=archive, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1024 * 1024) as tar:
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
         packing = _Packing(tar)
         packing.add_content(str(folder), "")
     return packing.entries

@@ -28,6 +28,7 @@ OPAQUE_MARK = ".wh..wh..opq"
 WHITEOUT_DEVICE = os.makedev(0, 0)
 
 _CHUNK = 1024 * 1024
+_BUFFER = 64 * 1024  # tarfile moves the rest of it with each header that it takes out.
 _MOST_LINKS = 40  # As many as the kernel follows in one path.
 
 
@@ -59,7 +60,7 @@ def unpack(archive: BinaryIO, folder: Path) -> list[str]:
     """
     unpacking = _Unpacking(str(folder))
     try:
-        with tarfile.open(fileobj=archive, mode="r|", bufsize=_CHUNK, tarinfo=StrictTarInfo) as tar:
+        with tarfile.open(fileobj=archive, mode="r|", bufsize=_BUFFER, tarinfo=StrictTarInfo) as tar:
             for member in tar:
                 tar.members.clear()  # type: ignore[attr-defined]  # It would keep them all.
                 unpacking.add(tar, member)

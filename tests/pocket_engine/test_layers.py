@@ -331,20 +331,25 @@ def test_a_layer_goes_even_when_its_folders_are_shut(data_root: DataRoot, layers
     assert everything_in(data_root) == []
 
 
-def test_the_next_start_removes_what_a_crash_left(
+def test_a_disk_that_is_full_at_the_last_moment_leaves_nothing(
     data_root: DataRoot, layers: LayerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = layers.add_tar(io.BytesIO(tar(("kept", b"x"))))
-    before = everything_in(data_root)
-
-    def crash(*arguments: object) -> None:
-        raise KeyboardInterrupt  # Whatever ends a process between two steps.
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(layers_module, "write_json", crash)
-        with pytest.raises(KeyboardInterrupt):
-            layers.add_tar(io.BytesIO(tar(("half", b"x"))))
-    assert everything_in(data_root) != before
+        patch.setattr(layers_module, "write_json", full)
+        with pytest.raises(EngineError, match="no space left on device"):
+            layers.add_tar(io.BytesIO(tar(("a", b"x"))))
+    assert everything_in(data_root) == []
+    layers.add_tar(io.BytesIO(tar(("a", b"x"))))
+
+
+def test_the_next_start_removes_what_a_crash_left(data_root: DataRoot, layers: LayerStore) -> None:
+    kept = layers.add_tar(io.BytesIO(tar(("kept", b"x"))))
+    before = everything_in(data_root)
+    half = layers.add_tar(io.BytesIO(tar(("half", b"x"))))
+    layers.path(half.diff_id).with_suffix(".json").unlink()  # As if the last step had not been made.
     layers.collect_garbage(set())
     assert everything_in(data_root) == before
     assert isinstance(layers.find(kept.diff_id), Layer)
