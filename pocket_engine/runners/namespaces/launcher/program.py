@@ -35,10 +35,12 @@ def main() -> NoReturn:
             os._exit(0)
         die_with_the_engine(channel)
         os.setsid()
-        terminal = os.ttyname(0) if channel.request["program"]["terminal"] else None
-        if terminal:
+        has_terminal = channel.request["program"]["terminal"]
+        if has_terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         if not joined:
+            # It has no name in a container that was joined: the machine's /dev/pts is not mounted there.
+            terminal = os.ttyname(0) if has_terminal else None
             channel.tell(has_own_proc=_build_sandbox(channel.request, terminal))
         become_program(channel)
     os._exit(1)
