@@ -22,6 +22,9 @@ from tests.pocket_engine.boxes import Box, eventually
 
 NewBox = Callable[..., Box]
 
+# One of them does not want to end.
+FAMILY_OF_FOUR = "sleep 60 & (trap '' HUP INT QUIT TERM; sleep 60; true) & wait"
+
 
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -210,7 +213,7 @@ def test_a_terminal(box: Box):
 
 @pytest.mark.parametrize("victim", ["monitor", "proot"])
 def test_nothing_is_left_when_a_helper_is_killed(box: Box, victim: str):
-    running, _ = box.start("sh", "-c", "(trap '' HUP TERM QUIT; sleep 60) & sleep 60")
+    running, _ = box.start("sh", "-c", FAMILY_OF_FOUR)
     eventually(lambda: len(running.pids()) == 4)
     pids = running.pids()
     os.kill(running._monitor.pid if victim == "monitor" else running._proot, signal.SIGKILL)
@@ -224,14 +227,14 @@ def test_nothing_is_left_when_the_engine_is_killed(layer: Path, box: Box, tmp_pa
         from pathlib import Path
         from pocket_engine.data_root import DataRoot
         from pocket_engine.runners.proot.runner import ProotRunner
-        from tests.pocket_engine.boxes import Box
+        from tests.pocket_engine.boxes import Box, eventually
+        from tests.pocket_engine.test_proot import FAMILY_OF_FOUR
 
         box = Box.new(ProotRunner(DataRoot(Path(sys.argv[1]))), (Path(sys.argv[2]),), Path(sys.argv[3]))
-        running, _ = box.start("sh", "-c", "(trap '' HUP TERM QUIT; sleep 60) & sleep 60")
+        running, _ = box.start("sh", "-c", FAMILY_OF_FOUR)
         beside, _ = box.start("sh", "-c", "sleep 60 & exit", beside=running)
         beside.wait()
-        while len(running.pids()) < 5:
-            pass
+        eventually(lambda: len(running.pids()) == 5)
         print(*running.pids(), flush=True)
         os.kill(os.getpid(), 9)
     """
