@@ -242,13 +242,13 @@ class Containers:
             grave = self._buried(container.folder)
             with self._lock:
                 self._by_id.pop(container.id, None)
+            if volumes:
+                self._remove_volumes(container.record)
             container.is_removed = True
             container.audience.dismiss()
             container.publish("destroy")
             container.changed.notify_all()
         remove_tree(grave)
-        if volumes:
-            self._remove_volumes(container.record)
 
     def prune(self, filters: Filters) -> dict[str, Any]:
         """Remove those that do not run.

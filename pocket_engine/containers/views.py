@@ -6,7 +6,7 @@ from pocket_engine.containers import mounts
 from pocket_engine.containers.container import Container
 from pocket_engine.containers.timestamps import NEVER
 
-_DRIVER = "overlay2"
+_DRIVER = "pocket"
 
 
 def inspect(container: Container, size: bool = False) -> dict[str, Any]:
