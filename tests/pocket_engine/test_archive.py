@@ -40,11 +40,10 @@ def elsewhere(tmp_path: Path) -> DataRoot:
 @pytest.fixture
 def real_engine() -> Iterator[docker.DockerClient]:
     """A Docker Engine on its usual socket, without our image before and after."""
-    client = docker.DockerClient(base_url="unix:///var/run/docker.sock", timeout=60)
     try:
+        client = docker.DockerClient(base_url="unix:///var/run/docker.sock", timeout=60)
         client.ping()
     except docker.errors.DockerException:
-        client.close()
         pytest.skip("no Docker Engine answers on its usual socket; ours cannot be compared with it")
     yield client
     for image in client.images.list(REAL_IMAGE):
