@@ -4,7 +4,6 @@ import fcntl
 import os
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from pocket_engine.build import steps
 from pocket_engine.build.builder import Builder
@@ -33,7 +32,8 @@ class Engine:
 
     Attributes:
         id: stays the same as long as the data root does.
-        started_at: when, in UTC.
+        mirrors: as given.
+        events, runner, images, networks, volumes, registry, builder, containers: its parts.
 
     Raises:
         DataRootInUse: another engine works there.
@@ -46,7 +46,6 @@ class Engine:
         self._lock = _lock(data_root)  # Held as long as this process lives, however it ends.
         _sweep(data_root)
         self.id = _identity(data_root)
-        self.started_at = datetime.now(UTC)
         self.events = Events()
         self.runner = choosing.choose(data_root, runner)
         self.images = ImageStore(data_root, self.events)
