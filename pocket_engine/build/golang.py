@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 
 _ESCAPES = {"\a": "a", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t", "\v": "v", "\\": "\\"}
 _NANOSECONDS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "ns": 1}
+_LONGEST = 2**63 - 1  # Nanoseconds: some 292 years.
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)")
 
 
@@ -66,4 +68,7 @@ def parse_duration(text: str) -> int:
         if re.fullmatch(r"\d+(\.\d*)?", rest, re.ASCII):
             raise ValueError(f"time: missing unit in duration {quoted(text)}")
         raise ValueError(f"time: invalid duration {quoted(text)}")
-    return sign * int(sum(float(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(rest)))
+    total = sign * int(sum(Decimal(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(rest)))
+    if abs(total) > _LONGEST:
+        raise ValueError(f"time: invalid duration {quoted(text)}")
+    return total

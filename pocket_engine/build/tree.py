@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocket_engine.filesystems.overlay import is_opaque, is_whiteout
+from pocket_engine.filesystems.overlay import is_opaque
+from pocket_engine.filesystems.whiteouts import is_whiteout
 
 _MOST_LINKS = 40  # As many as the kernel follows in one path.
 
