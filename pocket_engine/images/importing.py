@@ -8,7 +8,7 @@ import requests
 from pocket_engine.containers import timestamps
 from pocket_engine.errors import BadRequest, EngineError
 from pocket_engine.images import platforms
-from pocket_engine.images.distribution import CONNECT_SECONDS, SILENCE_SECONDS
+from pocket_engine.images.hosts import CONNECT_SECONDS, SILENCE_SECONDS
 from pocket_engine.images.image import Image
 from pocket_engine.images.store import ImageStore
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from pocket_engine.filesystems.whiteouts import is_whiteout
 from pocket_engine.images.unpacking import (
     OPAQUE,
     OPAQUE_MARK,
     OWNER,
-    WHITEOUT_DEVICE,
     WHITEOUT_PREFIX,
 )
 
@@ -52,7 +52,7 @@ class _Packing:
         member = tarfile.TarInfo(prefix + name)
         member.mode = stat.S_IMODE(status.st_mode)
         member.mtime = int(status.st_mtime)
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == WHITEOUT_DEVICE:
+        if is_whiteout(status):
             self._mark(prefix + WHITEOUT_PREFIX + name)
         elif stat.S_ISLNK(status.st_mode):
             member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)
@@ -68,7 +68,6 @@ class _Packing:
                 self.add_content(path, f"{member.name}/")
         elif stat.S_ISREG(status.st_mode):
             self._add_file(path, member, status)
-        # Sockets have no place in a tar: they mean nothing without the program that listens.
 
     def _add_file(self, path: str, member: tarfile.TarInfo, status: os.stat_result) -> None:
         first_name = self.first_names.setdefault((status.st_dev, status.st_ino), member.name)

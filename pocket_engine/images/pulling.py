@@ -14,7 +14,7 @@ from typing import Any
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.errors import EngineError, NotFound
 from pocket_engine.images import platforms
-from pocket_engine.images.distribution import Refusal, Remote, in_words
+from pocket_engine.images.distribution import Remote
 from pocket_engine.images.image import Image
 from pocket_engine.images.layers import in_words as disk_in_words
 from pocket_engine.images.media_types import (
@@ -29,6 +29,7 @@ from pocket_engine.images.media_types import (
 from pocket_engine.images.platforms import Platform
 from pocket_engine.images.progress import progress, step
 from pocket_engine.images.references import Reference
+from pocket_engine.images.refusals import Refusal, in_words
 from pocket_engine.images.store import ImageStore
 
 PARALLEL = 3  # Layers at a time, as a Docker Engine does it.

@@ -9,12 +9,14 @@ from pocket_engine.data_root import DataRoot
 from pocket_engine.errors import EngineError, NotFound
 from pocket_engine.images import platforms
 from pocket_engine.images.credentials import NOBODY, Credentials
-from pocket_engine.images.distribution import Refusal, Remote, in_words, is_loopback, url_of
+from pocket_engine.images.distribution import Remote
+from pocket_engine.images.hosts import is_loopback, url_of
 from pocket_engine.images.media_types import INDEXES
 from pocket_engine.images.platforms import Platform
 from pocket_engine.images.pulling import Manifest, Pull, choose, fetch_manifest
 from pocket_engine.images.pushing import Push
 from pocket_engine.images.references import DEFAULT_DOMAIN, Reference
+from pocket_engine.images.refusals import Refusal, in_words
 from pocket_engine.images.store import ImageStore
 
 log = logging.getLogger(__name__)

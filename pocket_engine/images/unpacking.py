@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pocket_engine.errors import EngineError
+from pocket_engine.filesystems.whiteouts import is_whiteout, white_out
 
 OWNER = "user.pocket.owner"
 OPAQUE = "user.overlay.opaque"
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_MARK = ".wh..wh..opq"
-WHITEOUT_DEVICE = os.makedev(0, 0)
 
 _CHUNK = 1024 * 1024
 _BUFFER = 64 * 1024  # tarfile moves the rest of it with each header that it takes out.
@@ -161,15 +161,14 @@ class _Unpacking:
 
     def _make_folder(self, path: str) -> None:
         try:
-            mode = os.lstat(path).st_mode
+            status = os.lstat(path)
         except FileNotFoundError:
             os.mkdir(path, 0o700)
             return
-        if not stat.S_ISDIR(mode):
-            hides_lower_ones = stat.S_ISCHR(mode)
+        if not stat.S_ISDIR(status.st_mode):
             self._make_room(path)
             os.mkdir(path, 0o700)
-            if hides_lower_ones:
+            if is_whiteout(status):  # What the layer has now still hides the lower ones.
                 os.setxattr(path, OPAQUE, b"y")
 
     def _make_room(self, path: str) -> None:
@@ -210,7 +209,7 @@ class _Unpacking:
             raise _broken(f'invalid whiteout "{last}"')
         path = f"{folder}/{name}"
         try:
-            os.mknod(path, stat.S_IFCHR, WHITEOUT_DEVICE)
+            white_out(path)
         except FileExistsError:  # A whiteout speaks of the layers below only.
             if stat.S_ISDIR(os.lstat(path).st_mode):
                 os.setxattr(path, OPAQUE, b"y")
@@ -228,10 +227,10 @@ class _Unpacking:
             elif part not in ("", "."):
                 path = f"{current}/{part}"
                 try:
-                    mode = os.lstat(path).st_mode
+                    status = os.lstat(path)
                 except FileNotFoundError:
-                    mode = stat.S_IFCHR
-                if stat.S_ISLNK(mode):
+                    status = None
+                if status and stat.S_ISLNK(status.st_mode):
                     links += 1
                     if links > _MOST_LINKS:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
@@ -239,10 +238,10 @@ class _Unpacking:
                     current = self.root if target.startswith("/") else current
                     to_go += target.split("/")[::-1]
                     continue
-                if stat.S_ISCHR(mode):  # Nothing there yet, or a whiteout.
+                if status is None or is_whiteout(status):
                     self._make_folder(path)
                     self.folders.setdefault(path, None)
-                elif not stat.S_ISDIR(mode):
+                elif not stat.S_ISDIR(status.st_mode):
                     raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
                 current = path
         self.resolved[name] = current

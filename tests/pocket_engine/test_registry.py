@@ -16,10 +16,11 @@ import requests
 from pocket_engine.data_root import DataRoot
 from pocket_engine.errors import BadRequest, EngineError, Forbidden, NotFound
 from pocket_engine.events import Events
-from pocket_engine.images import credentials, distribution, platforms, registry
+from pocket_engine.images import credentials, distribution, hosts, platforms, registry
 from pocket_engine.images.credentials import NOBODY, Credentials
-from pocket_engine.images.distribution import Unauthorized, Unreachable
+from pocket_engine.images.distribution import Remote, Unreachable
 from pocket_engine.images.references import parse
+from pocket_engine.images.refusals import Refusal, Unauthorized
 from pocket_engine.images.registry import Registry
 from pocket_engine.images.store import ImageStore
 from tests.pocket_engine.registries import (
@@ -188,6 +189,36 @@ def test_tokens(store: ImageStore, data_root: DataRoot, remote: Misbehaving) -> 
     pull(store, data_root, f"{remote.domain}/books", user=credentials.from_header(header.decode()))
 
 
+def test_a_token_that_has_expired_is_replaced(remote: Misbehaving) -> None:
+    asking = Remote(f"http://{remote.domain}")
+    for remote.token in ("first", "second"):
+        assert asking.tags("books") == []
+    assert remote.requests["GET /token"] == 2
+
+
+def test_basic_authentication_and_tokens_of_the_clients_own(remote: Misbehaving) -> None:
+    challenge = (401, {}, {"WWW-Authenticate": 'Basic realm="books"'})
+    remote.refusals["/v2/books/tags/list"] = [challenge]
+    assert Remote(f"http://{remote.domain}", Credentials("ada", "lovelace")).tags("books") == []
+    remote.refusals["/v2/books/tags/list"] = [challenge]
+    with pytest.raises(Refusal, match="401 Unauthorized"):
+        Remote(f"http://{remote.domain}").tags("books")
+    remote.token = "own"
+    assert Remote(f"http://{remote.domain}", Credentials(registry_token="own")).tags("books") == []
+    with pytest.raises(Refusal, match="who are you"):
+        Remote(f"http://{remote.domain}", Credentials(registry_token="wrong")).tags("books")
+    assert not remote.requests["GET /token"]
+
+
+def test_no_other_host_gets_the_token(remote: Misbehaving, other: Misbehaving) -> None:
+    remote.token = "secret"
+    asking = Remote(f"http://{remote.domain}")
+    asking.tags("books")
+    other.token = "secret"
+    with pytest.raises(Refusal, match="who are you"):
+        asking.ask("GET", f"http://{other.domain}/v2/books/tags/list", "books")
+
+
 def test_credentials_are_tried_by_a_login(
     store: ImageStore, data_root: DataRoot, remote: Misbehaving
 ) -> None:
@@ -202,10 +233,10 @@ def test_no_password_goes_over_the_network_in_the_clear(
 ) -> None:
     realm = {"WWW-Authenticate": 'Bearer realm="http://registry.invalid/token"'}
     remote.refusals["/v2/books/manifests/latest"] = [(401, {}, realm)]
-    with pytest.raises(Forbidden, match="over plain HTTP from registry.invalid: refused"):
+    with pytest.raises(Forbidden, match="a token over plain HTTP from registry.invalid: refused"):
         pull(store, data_root, f"{remote.domain}/books", user=Credentials("ada", "lovelace"))
-    assert distribution.url_of("registry.invalid:5000") == "https://registry.invalid:5000"
-    assert distribution.url_of("127.0.0.2:5000") == "http://127.0.0.2:5000"
+    assert hosts.url_of("registry.invalid:5000") == "https://registry.invalid:5000"
+    assert hosts.url_of("127.0.0.2:5000") == "http://127.0.0.2:5000"
 
 
 def test_a_header_that_is_none_is_refused() -> None:
@@ -289,7 +320,7 @@ def test_a_registry_that_stalls(
     store: ImageStore, data_root: DataRoot, remote: Misbehaving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote.add_image(LAYERS, DIFF_IDS, "latest")
-    monkeypatch.setattr(distribution, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(hosts, "SILENCE_SECONDS", 0.05)
     remote.stall = 0.5
     begun = time.monotonic()
     with pytest.raises(Unreachable, match="has not answered for too long"):
