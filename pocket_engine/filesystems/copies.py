@@ -27,6 +27,7 @@ from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.filesystems import MOUNT_POINTS, MOUNTED_FILES, make_mount_points
 from pocket_engine.filesystems.copying import copy_file, copy_link, finish_folders, make_folder, owner
 from pocket_engine.filesystems.merging import Entry, merged, opened
+from pocket_engine.filesystems.whiteouts import white_out
 from pocket_engine.runners import Root
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
@@ -74,7 +75,7 @@ class Copies:
         for path in sorted({*difference, *_folders_above(difference)}):
             old, new = f"{copy}{path}", f"{frozen}{path}"
             if difference.get(path) == DELETED:
-                os.mknod(new, stat.S_IFCHR, 0)
+                white_out(new)
                 continue
             status = os.lstat(old)
             if stat.S_ISDIR(status.st_mode):

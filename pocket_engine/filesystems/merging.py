@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pocket_engine.filesystems.overlay import is_opaque, is_whiteout
+from pocket_engine.filesystems.overlay import is_opaque
+from pocket_engine.filesystems.whiteouts import is_whiteout
 
 
 @dataclass(frozen=True)

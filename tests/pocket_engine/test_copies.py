@@ -11,6 +11,7 @@ import pytest
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.filesystems import overlay
 from pocket_engine.filesystems.copies import Copies
+from pocket_engine.filesystems.whiteouts import is_whiteout, white_out
 from pocket_engine.runners import Root
 
 OWNER = "user.pocket.owner"
@@ -60,7 +61,7 @@ def _fill_upper(layer: Path) -> None:
         (layer / folder).mkdir(parents=True)
     for file in ("opt/kept/above", "srv/hidden/above"):
         (layer / file).write_text(file)
-    os.mknod(layer / "opt/gone", stat.S_IFCHR, 0)
+    white_out(layer / "opt/gone")
     os.setxattr(layer / "srv/hidden", overlay.OPAQUE, b"y")
     os.setxattr(layer / "opt/kept", OWNER, b"10:20")
 
@@ -153,7 +154,7 @@ def test_frozen_it_is_a_layer_for_others(place: Place):
     times = (copy / "etc").stat().st_mtime_ns
     frozen = place.copies.freeze(root)
     assert sorted(os.listdir(frozen)) == ["etc", "opt", "shut", "usr"]
-    assert overlay.is_whiteout((frozen / "opt/kept/below").lstat())
+    assert is_whiteout((frozen / "opt/kept/below").lstat())
     assert os.getxattr(frozen / "opt/kept", OWNER) == b"10:20"
     assert stat.S_IMODE((frozen / "shut").stat().st_mode) == 0
     assert (frozen / "etc").stat().st_mtime_ns == times
@@ -163,6 +164,22 @@ def test_frozen_it_is_a_layer_for_others(place: Place):
     assert (files(other) / "etc/new").read_text() == "new"
     assert os.listdir(files(other) / "opt/kept") == ["above"]
     assert place.changes(other) == []
+
+
+def test_whiteouts_where_devices_are_refused(place: Place, monkeypatch: pytest.MonkeyPatch):
+    make = os.mknod
+
+    def refuse_devices(path: str, mode: int, device: int = 0) -> None:
+        if stat.S_ISCHR(mode):
+            raise PermissionError
+        make(path, mode)
+
+    root = place.new_root()
+    (files(root) / "etc/passwd").unlink()
+    monkeypatch.setattr(os, "mknod", refuse_devices)
+    frozen = place.copies.freeze(root)
+    assert stat.S_ISSOCK((frozen / "etc/passwd").lstat().st_mode)
+    assert not (files(place.new_root(place.lower, frozen)) / "etc/passwd").exists()
 
 
 def test_containers_share_programs_and_nothing_else(place: Place):
