@@ -6,28 +6,9 @@ from typing import Any
 from pocket_engine.build import words
 from pocket_engine.build.arguments import Arguments
 from pocket_engine.build.dockerfile import Statement
-from pocket_engine.images.image import Image
+from pocket_engine.images.image import EMPTY_CONFIG, Image
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_EMPTY_CONFIG: dict[str, Any] = {
-    "Hostname": "",
-    "Domainname": "",
-    "User": "",
-    "AttachStdin": False,
-    "AttachStdout": False,
-    "AttachStderr": False,
-    "Tty": False,
-    "OpenStdin": False,
-    "StdinOnce": False,
-    "Env": None,
-    "Cmd": None,
-    "Image": "",
-    "Volumes": None,
-    "WorkingDir": "",
-    "Entrypoint": None,
-    "OnBuild": None,
-    "Labels": None,
-}
 
 
 class State:
@@ -49,7 +30,7 @@ class State:
     def __init__(self, arguments: Arguments, escape: str) -> None:
         self.arguments, self.escape = arguments, escape
         self.image: Image | None = None
-        self.config: dict[str, Any] = copy.deepcopy(_EMPTY_CONFIG)
+        self.config: dict[str, Any] = copy.deepcopy(EMPTY_CONFIG)
         self.author = ""
         self.has_own_cmd = False
         self.has_own_healthcheck = False

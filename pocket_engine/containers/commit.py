@@ -1,13 +1,13 @@
 """A container becomes an image: `docker commit`."""
 
 import copy
-import platform
 from typing import Any
 
 from pocket_engine.build.changes import changed
 from pocket_engine.containers import lifecycle, snapshot, timestamps
 from pocket_engine.containers.container import Container
 from pocket_engine.data_root import DataRoot, remove_tree
+from pocket_engine.images import platforms
 from pocket_engine.images.image import Image
 from pocket_engine.runners import Root
 
@@ -72,7 +72,7 @@ def commit(
     }
     history = {name: value for name, value in history.items() if value}
     image = {
-        "architecture": below.get("architecture") or platform.machine(),
+        "architecture": below.get("architecture") or platforms.host().architecture,
         "os": "linux",
         "created": created,
         "author": author,

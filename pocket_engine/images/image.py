@@ -5,6 +5,27 @@ from typing import Any
 
 from pocket_engine.containers import timestamps
 
+# A container's config as the engine writes it, with all that an image need not say.
+EMPTY_CONFIG: dict[str, Any] = {
+    "Hostname": "",
+    "Domainname": "",
+    "User": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+    "Tty": False,
+    "OpenStdin": False,
+    "StdinOnce": False,
+    "Env": None,
+    "Cmd": None,
+    "Image": "",
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+
 
 @dataclass(frozen=True)
 class Image:

@@ -6,33 +6,12 @@ from typing import Any
 from pocket_engine.containers import timestamps
 from pocket_engine.errors import BadRequest
 from pocket_engine.filters import Filters
-from pocket_engine.images.image import Image
+from pocket_engine.images.image import EMPTY_CONFIG, Image
 from pocket_engine.images.references import Reference
 from pocket_engine.images.store import ImageStore
 
 NANO = 1_000_000_000
 NOT_COUNTED = -1  # What the API says of figures for which nobody has asked.
-
-# A container's config as the engine writes it, with all that an image need not say.
-EMPTY_CONFIG: dict[str, Any] = {
-    "Hostname": "",
-    "Domainname": "",
-    "User": "",
-    "AttachStdin": False,
-    "AttachStdout": False,
-    "AttachStderr": False,
-    "Tty": False,
-    "OpenStdin": False,
-    "StdinOnce": False,
-    "Env": None,
-    "Cmd": None,
-    "Image": "",
-    "Volumes": None,
-    "WorkingDir": "",
-    "Entrypoint": None,
-    "OnBuild": None,
-    "Labels": None,
-}
 
 
 def summaries(store: ImageStore, filters: Filters, everything: bool = False) -> list[dict[str, Any]]:
