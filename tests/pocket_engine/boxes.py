@@ -89,3 +89,11 @@ def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)
     return said
+
+
+def lives(pid: int | str) -> bool:
+    """Whether a process has not ended; one that its parent has not reaped yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

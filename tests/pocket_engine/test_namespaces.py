@@ -17,7 +17,7 @@ from pocket_engine.filesystems.copies import Copies
 from pocket_engine.runners import CannotStart, Mount, Program, Streams
 from pocket_engine.runners.namespaces.runner import NamespacesRunner
 from tests.pocket_engine import small_root
-from tests.pocket_engine.boxes import Box, eventually
+from tests.pocket_engine.boxes import Box, eventually, lives
 
 NewBox = Callable[..., Box]
 REPOSITORY = Path(__file__).parents[2]
@@ -357,14 +357,7 @@ def test_a_killed_engine_leaves_no_orphan(box: Box, layer: Path, tmp_path: Path)
     engine.kill()
     engine.wait()
     assert len(pids) == 4
-    eventually(lambda: not any(_lives(pid) for pid in pids))
-
-
-def _lives(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    eventually(lambda: not any(lives(pid) for pid in pids))
 
 
 def _field(status: str, name: str) -> str:

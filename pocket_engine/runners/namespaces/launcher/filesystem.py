@@ -25,7 +25,8 @@ def main() -> NoReturn:
     except EngineError as error:
         channel.tell(error=error.message, status=error.status)
     except OSError as error:
-        channel.tell(error=str(error), status=EngineError.status)
+        where = f"{error.filename}: " if error.filename else ""
+        channel.tell(error=f"{where}{error.strerror}", status=EngineError.status)
     os._exit(0)
 
 
