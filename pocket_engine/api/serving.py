@@ -39,9 +39,8 @@ class Hijacked(Response):
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         with contextlib.suppress(OSError):
-            environ["werkzeug.socket"].shutdown(
-                socket.SHUT_RDWR
-            )  # Else werkzeug reads on until the client ends.
+            # Else werkzeug reads on until the client ends.
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         raise ConnectionAbortedError  # To werkzeug the client has gone, and there is nobody to answer.
 
 
@@ -50,7 +49,7 @@ def listen(path: Path) -> Iterator[socket.socket]:
     """A socket at this path that listens, and goes in the end. One that a dead engine left is replaced.
 
     Raises:
-        CannotListen: the path is too long, or an engine listens there.
+        CannotListen: the path is too long, or something else is there.
     """
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise CannotListen(
@@ -59,6 +58,8 @@ def listen(path: Path) -> Iterator[socket.socket]:
         )
     if not path.parent.exists():
         path.parent.mkdir(parents=True, mode=0o700)
+    if path.exists() and not path.is_socket():
+        raise CannotListen(f"{path} is there, and is no socket. Choose another path with --host.")
     if answers(path):
         raise CannotListen(f"Another engine listens on {path}. Use it, or choose another path with --host.")
     path.unlink(missing_ok=True)

@@ -67,6 +67,15 @@ def test_a_path_that_is_too_long_for_a_socket(new_engine: Make):
     assert "too long for the kernel (107 bytes at most)" in started.stderr
 
 
+def test_a_file_of_somebody_elses_is_left_alone(new_engine: Make):
+    engine = new_engine()
+    engine.socket.write_text("precious")
+    started = command("--host", engine.host, "--data-root", str(engine.data_root))
+    assert started.returncode == 1
+    assert "is no socket" in started.stderr
+    assert engine.socket.read_text() == "precious"
+
+
 def test_a_host_that_is_no_socket():
     started = command("--host", "tcp://127.0.0.1:2375")
     assert started.returncode == 2
