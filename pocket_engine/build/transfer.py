@@ -72,7 +72,7 @@ class Transfer:
             EngineError: an owner is unknown, something is in the way, or the disk is full.
         """
         owner = owner_of(self._chown, layer.tree) if self._chown else ROOT
-        target = posixpath.join("/", self._state.config["WorkingDir"], self._destination)
+        target = posixpath.normpath(posixpath.join("/", self._state.config["WorkingDir"], self._destination))
         try:
             for source in self.sources:
                 self._write(layer, source, target, owner)
