@@ -17,6 +17,7 @@ MOUNTED_FILES = (
     "dev/console",
     "etc/hostname",
     "etc/hosts",
+    "etc/ld.so.preload",
     "etc/resolv.conf",
     "run/pocket-engine/libpocket.so",
     "run/pocket-engine/network",

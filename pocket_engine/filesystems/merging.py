@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from pocket_engine.filesystems.overlay import is_opaque
@@ -40,16 +40,20 @@ def merged(folders: Sequence[str]) -> Iterator[tuple[str, Entry]]:
 
 def _merged(inside: str, folders: list[tuple[int, str]]) -> Iterator[tuple[str, Entry]]:
     found: dict[str, list[Entry]] = {}
-    for layer, folder in folders:
-        for name, entry in _entries(folder, layer):
-            found.setdefault(name, []).append(entry)
-    for name, entries in found.items():
-        highest = entries[0]
-        if is_whiteout(highest.status):
-            continue
-        yield f"{inside}/{name}", highest
-        if highest.is_folder:
-            yield from _merged(f"{inside}/{name}", list(_seen_through(entries)))
+    with ExitStack() as stack:  # What is in them can be read as long as it is gone through.
+        for layer, folder in folders:
+            stack.enter_context(opened(folder, os.stat(folder).st_mode, stat.S_IRUSR | stat.S_IXUSR))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    status = entry.stat(follow_symlinks=False)
+                    found.setdefault(entry.name, []).append(Entry(entry.path, status, layer))
+        for name, places in found.items():
+            highest = places[0]
+            if is_whiteout(highest.status):
+                continue
+            yield f"{inside}/{name}", highest
+            if highest.is_folder:
+                yield from _merged(f"{inside}/{name}", list(_seen_through(places)))
 
 
 def _seen_through(entries: list[Entry]) -> Iterator[tuple[int, str]]:
@@ -60,12 +64,6 @@ def _seen_through(entries: list[Entry]) -> Iterator[tuple[int, str]]:
         yield entry.layer, entry.path
         if is_opaque(entry.path):
             return
-
-
-def _entries(folder: str, layer: int) -> list[tuple[str, Entry]]:
-    mode = os.stat(folder).st_mode
-    with opened(folder, mode, stat.S_IRUSR | stat.S_IXUSR), os.scandir(folder) as found:
-        return [(entry.name, Entry(entry.path, entry.stat(follow_symlinks=False), layer)) for entry in found]
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """How a layer on disk says that a file of the layers below it is gone.
 
 overlayfs' own sign is a character device 0:0, which ordinary users may make, but not on every file system:
-not on an overlay, for one, and that is what a container's files are on. There a socket stands for it. No layer
-has one of its own, for a tar has no place for it; and where overlays can be mounted, devices can be made.
+not on an overlay, for one, and that is what a container's files are on. There a socket stands for it. No
+layer has one of its own: a tar has no place for it. And where overlays can be mounted, devices can be made.
 """
 
 import os
