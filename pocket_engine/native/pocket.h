@@ -7,6 +7,7 @@
  *   owners.c       owners of files, kept in an extended attribute
  *   permissions.c  what those owners and the mode bits forbid
  *   machine.c      the host's name
+ *   hiding.c       how it stays, and is not seen
  *   numbers.c      decimal digits
  *
  * It is no security boundary: a program that makes system calls by itself (a static one, Go's) is not held up by it.

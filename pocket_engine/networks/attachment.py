@@ -17,6 +17,7 @@ Ports = dict[str, list[dict[str, str]] | None]
 
 INSIDE = "/run/pocket-engine"
 LIBRARY = f"{INSIDE}/libpocket.so"
+PRELOAD = "ld.so.preload"  # In /etc: how glibc learns of the library; see native/hiding.c.
 
 
 class Attachment(Protocol):
@@ -82,6 +83,9 @@ class OwnAttachment:
         self._real, self._leave, self._closed = real, leave, False
         self._sandbox = secrets.token_hex(32)
         self._written: dict[str, bytes] = {}
+        self.write("hostname", f"{member.hostname}\n".encode())
+        if library:
+            self.write(PRELOAD, f"{LIBRARY}\n".encode())
 
     @property
     def address(self) -> str:
@@ -186,6 +190,7 @@ def _mounts(folder: Path, table: Path | None, library: Path | None) -> tuple[Mou
     mounts = [Mount(folder / name, f"/etc/{name}") for name in ("resolv.conf", "hostname", "hosts")]
     if library:
         mounts.append(Mount(library, LIBRARY, read_only=True))
+        mounts.append(Mount(folder / PRELOAD, f"/etc/{PRELOAD}", read_only=True))
         if table:
             mounts.append(Mount(table, f"{INSIDE}/network", read_only=True))
     return tuple(mounts)

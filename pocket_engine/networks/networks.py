@@ -222,7 +222,6 @@ class Networks:
                 for name, asked in member.endpoints.items():
                     self._join_network(attachment, self.get(name), asked)
                 self._attached[member.id] = attachment
-                attachment.write("hostname", f"{member.hostname}\n".encode())
                 self._tell_all()
                 if attachment.on_bridges and wanted:
                     self._publish_ports(attachment, wanted)
