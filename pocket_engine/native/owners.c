@@ -5,6 +5,8 @@
  */
 #include "pocket.h"
 
+#include <string.h>
+
 #define ATTRIBUTE "user.pocket.owner"
 #define LONGEST 24 /* "4294967295:4294967295" */
 #define LONGEST_PATH 4096
@@ -242,11 +244,52 @@ ALSO(__lxstat64, __lxstat);
 ALSO(__fxstat64, __fxstat);
 ALSO(__fxstatat64, __fxstatat);
 
+/* As makedev(3) packs them; the functions for it have other names in other libcs. */
+static uint32_t major_of(uint64_t device)
+{
+    return (uint32_t)((device >> 8 & 0xfff) | (device >> 32 & ~0xfffu));
+}
+
+static uint32_t minor_of(uint64_t device)
+{
+    return (uint32_t)((device & 0xff) | (device >> 12 & ~0xffu));
+}
+
+/* An older kernel has no statx. Nor has PRoot, for which the runner lets it seem so. */
+static int statx_by_stat(int folder, const char *path, int flags, struct statx *result)
+{
+    struct stat status;
+    bool recorded;
+    if (pocket_stat(folder, path, flags & ~AT_STATX_SYNC_TYPE, &status, &recorded))
+        return -1;
+    memset(result, 0, sizeof *result);
+    result->stx_mask = STATX_BASIC_STATS;
+    result->stx_blksize = (uint32_t)status.st_blksize;
+    result->stx_nlink = (uint32_t)status.st_nlink;
+    result->stx_uid = status.st_uid;
+    result->stx_gid = status.st_gid;
+    result->stx_mode = (uint16_t)status.st_mode;
+    result->stx_ino = status.st_ino;
+    result->stx_size = (uint64_t)status.st_size;
+    result->stx_blocks = (uint64_t)status.st_blocks;
+    result->stx_atime.tv_sec = status.st_atim.tv_sec;
+    result->stx_atime.tv_nsec = (uint32_t)status.st_atim.tv_nsec;
+    result->stx_mtime.tv_sec = status.st_mtim.tv_sec;
+    result->stx_mtime.tv_nsec = (uint32_t)status.st_mtim.tv_nsec;
+    result->stx_ctime.tv_sec = status.st_ctim.tv_sec;
+    result->stx_ctime.tv_nsec = (uint32_t)status.st_ctim.tv_nsec;
+    result->stx_rdev_major = major_of(status.st_rdev);
+    result->stx_rdev_minor = minor_of(status.st_rdev);
+    result->stx_dev_major = major_of(status.st_dev);
+    result->stx_dev_minor = minor_of(status.st_dev);
+    return 0;
+}
+
 EXPORT int statx(int folder, const char *restrict path, int flags, unsigned mask, struct statx *restrict result)
 {
     struct file file;
     if (syscall(SYS_statx, folder, path, flags, mask, result))
-        return -1;
+        return errno == ENOSYS ? statx_by_stat(folder, path, flags, result) : -1;
     name_file(&file, folder, path, flags);
     correct(&file, &result->stx_uid, &result->stx_gid);
     return 0;
