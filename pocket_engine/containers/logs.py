@@ -1,6 +1,7 @@
 """A container's log, in the form of Docker's json-file driver, and how it is read."""
 
 import json
+import logging
 import os
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from pocket_engine.containers import timestamps
+
+log = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 0.5
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -80,6 +83,7 @@ class Log:
         self._is_open = False
         self._rotations = 0
         self._output: BinaryIO | None = None
+        self._is_torn = False  # The last line could not be written, or not in full.
 
     def open(self) -> None:
         """A run begins."""
@@ -115,14 +119,25 @@ class Log:
         with self._written:
             if self._output is None:
                 return
-            if self._max_size:
-                for line in lines:
-                    self._output.write(f"{line}\n".encode())
-                    if self._output.tell() >= self._max_size:
-                        self._output = self._rotated(self._output)
-            else:
-                self._output.write(("\n".join(lines) + "\n").encode())
+            try:
+                self._write(self._output, lines)
+                self._is_torn = False
+            except OSError as error:  # The program goes on; what it wrote meanwhile is lost.
+                if not self._is_torn:
+                    log.warning("nothing more is written to %s for now: %s", self.file, error)
+                self._is_torn = True
             self._written.notify_all()
+
+    def _write(self, output: BinaryIO, lines: list[str]) -> None:
+        if self._is_torn:  # Perhaps in the middle of a line.
+            output.write(b"\n")
+        if not self._max_size:
+            output.write(("\n".join(lines) + "\n").encode())
+            return
+        for line in lines:
+            output.write(f"{line}\n".encode())
+            if output.tell() >= self._max_size:
+                self._output = output = self._rotated(output)
 
     def read(self, selection: Selection) -> Iterator[Entry | None]:
         """Yield the lines that were asked for; while following, None now and then when nothing happens."""
