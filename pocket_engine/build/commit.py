@@ -39,28 +39,29 @@ def commit(
     base: dict[str, Any] = state.image.config if state.image else {}
     diff_ids = list(state.image.diff_ids) if state.image else []
     step: dict[str, Any] = {"created": now, "created_by": " ".join(container_config["Cmd"])}
-    layer = images.layers.add_folder(changes) if changes else None
-    if layer is None or layer.empty:
-        step["empty_layer"] = True
-    else:
-        images.await_layer(layer.diff_id)
-        diff_ids.append(layer.diff_id)
-    author = state.author or base.get("author", "")
-    if author:
-        step["author"] = author
-    here = platforms.host()
-    config = {
-        "architecture": base.get("architecture") or here.architecture,
-        **({"variant": base["variant"]} if base.get("variant") else {}),
-        "os": base.get("os") or here.os,
-        "author": author,
-        "config": copy.deepcopy(state.config),
-        "created": now,
-        "docker_version": __version__,
-        "history": [*(base.get("history") or []), step],
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    }
-    if container_id:
-        config["container"] = container_id
-        container_config = container_config | {"Hostname": short(container_id)}
-    return images.create(config, state.image_id, container_config)
+    with images.awaiting() as await_layer:
+        layer = images.layers.add_folder(changes) if changes else None
+        if layer is None or layer.empty:
+            step["empty_layer"] = True
+        else:
+            await_layer(layer.diff_id)
+            diff_ids.append(layer.diff_id)
+        author = state.author or base.get("author", "")
+        if author:
+            step["author"] = author
+        here = platforms.host()
+        config = {
+            "architecture": base.get("architecture") or here.architecture,
+            **({"variant": base["variant"]} if base.get("variant") else {}),
+            "os": base.get("os") or here.os,
+            "author": author,
+            "config": copy.deepcopy(state.config),
+            "created": now,
+            "docker_version": __version__,
+            "history": [*(base.get("history") or []), step],
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        }
+        if container_id:
+            config["container"] = container_id
+            container_config = container_config | {"Hostname": short(container_id)}
+        return images.create(config, state.image_id, container_config)

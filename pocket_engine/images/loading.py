@@ -75,24 +75,22 @@ def _load(store: ImageStore, contents: "_Contents", packed: _Packed, quiet: bool
         raise EngineError(
             f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(packed.layers)}"
         )
-    for diff_id, layer in zip(diff_ids, packed.layers, strict=True):
-        if store.await_layer(diff_id):
-            continue
-        file = contents.file(layer)
-        size = file.stat().st_size
-        store.layers.add_file(file, diff_id=diff_id)
-        if not quiet:
-            yield progress("Loading layer", diff_id, size, size)
-    image = store.add_config(config)
-    for tag in packed.tags:
-        name = parse(tag).with_default_tag()
-        earlier = store.find(str(name))
-        if earlier and earlier != image.id:
-            text = (
-                f"The image {name} already exists, renaming the old one with ID {earlier} to empty string\n"
-            )
-            yield {"stream": text}
-        store.give_name(image.id, name)
+    with store.awaiting() as await_layer:
+        for diff_id, layer in zip(diff_ids, packed.layers, strict=True):
+            if await_layer(diff_id):
+                continue
+            file = contents.file(layer)
+            size = file.stat().st_size
+            store.layers.add_file(file, diff_id=diff_id)
+            if not quiet:
+                yield progress("Loading layer", diff_id, size, size)
+        names = [parse(tag).with_default_tag() for tag in packed.tags]
+        earlier = [store.find(str(name)) for name in names]
+        image = store.add_config(config, names=names)
+    for name, old in zip(names, earlier, strict=True):
+        if old and old != image.id:
+            left = f"renaming the old one with ID {old} to empty string"
+            yield {"stream": f"The image {name} already exists, {left}\n"}
         yield {"stream": f"Loaded image: {name}\n"}
     if not packed.tags:
         yield {"stream": f"Loaded image ID: {image.id}\n"}

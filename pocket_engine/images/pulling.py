@@ -5,7 +5,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,12 +116,15 @@ class Pull:
         self._items: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled = threading.Event()
 
-    def run(self, manifest: Manifest, platform: Platform | None) -> Generator[dict[str, Any], None, Image]:
+    def run(
+        self, manifest: Manifest, platform: Platform | None, names: Sequence[Reference]
+    ) -> Generator[dict[str, Any], None, Image]:
         """Fetch what is not here yet.
 
         Args:
             manifest: of the image.
             platform: the only one that will do; None: whatever it was made for.
+            names: what the image is called here.
 
         Yields:
             The items of the API's stream.
@@ -142,8 +145,9 @@ class Pull:
                 raise EngineError(
                     f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(layers)}"
                 )
-            yield from self._fetch_layers(scratch, layers, diff_ids)
-            return self._store.add_config(config)
+            with self._store.awaiting() as await_layer:
+                yield from self._fetch_layers(scratch, zip(layers, diff_ids, strict=True), await_layer)
+                return self._store.add_config(config, names=names)
         except Refusal as refusal:
             raise in_words(refusal, self._name.familiar_name, str(self._name)) from refusal
         except (ValueError, KeyError, TypeError) as error:
@@ -180,11 +184,14 @@ class Pull:
             )
 
     def _fetch_layers(
-        self, scratch: Path, layers: list[dict[str, Any]], diff_ids: list[str]
+        self,
+        scratch: Path,
+        layers: Iterable[tuple[dict[str, Any], str]],
+        await_layer: Callable[[str], bool],
     ) -> Iterator[dict[str, Any]]:
         wanted: dict[str, dict[str, Any]] = {}  # By diff id: a layer may be in an image twice.
-        for layer, diff_id in zip(layers, diff_ids, strict=True):
-            is_here = self._store.await_layer(diff_id)
+        for layer, diff_id in layers:
+            is_here = await_layer(diff_id)
             yield step("Already exists" if is_here else "Pulling fs layer", layer["digest"])
             if not is_here:
                 wanted[diff_id] = layer

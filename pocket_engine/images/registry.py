@@ -143,16 +143,14 @@ class Registry:
             remote, (top, manifest) = found
             pull = Pull(self._store, self._data_root, remote, name)
             try:
-                image = yield from pull.run(manifest, platform if must_fit else None)
+                names = [name.with_digest(top.digest), *([] if name.digest else [name])]
+                image = yield from pull.run(manifest, platform if must_fit else None, names)
                 break
             except EngineError as error:
                 if not sources:
                     raise
                 log.warning("mirror %s: %s", remote.url, error.message)
                 found = _first(sources, lambda remote: _manifest(remote, name, platform))
-        self._store.give_name(image.id, name.with_digest(top.digest))
-        if not name.digest:
-            self._store.give_name(image.id, name)
         self._store.tell("pull", image, str(name))
         yield {"status": f"Digest: {top.digest}"}
         news = "Image is up to date" if earlier == image.id else "Downloaded newer image"

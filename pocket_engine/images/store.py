@@ -8,7 +8,9 @@ A thing is written after what it refers to, and removed before it: blob, layer, 
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +57,7 @@ class ImageStore:
         self._folder = data_root / "images"
         self._tags = Tags(self._folder / "tags.json")
         self._images = {f"sha256:{file.stem}": self._read(file) for file in self._records()}
-        # Layers that came since the start and wait for their image; nobody may take them for garbage.
-        self._awaited: set[str] = set()
+        self._awaited: Counter[str] = Counter()  # By how many each layer is.
         self._collect_garbage()
 
     def get(self, name: str) -> Image:
@@ -144,8 +145,13 @@ class ImageStore:
             config = config | {"container_config": container_config}
         return self.add_config(json.dumps(config, sort_keys=True, separators=(",", ":")).encode(), parent)
 
-    def add_config(self, content: bytes, parent: str = "") -> Image:
+    def add_config(self, content: bytes, parent: str = "", names: Iterable[Reference] = ()) -> Image:
         """Like `create`, with the very bytes of the config: they are what the id is made of.
+
+        Args:
+            content: the bytes.
+            parent: the id of the image on which it was built, or empty.
+            names: given to it at once, before anybody can remove it as one that has none.
 
         Raises:
             BadRequest: the bytes are no config.
@@ -164,7 +170,8 @@ class ImageStore:
             if known is None or known.removed:
                 image = Image(image_id, config, parent)
                 self._write(image)
-            self._awaited.difference_update(diff_ids)
+            for name in names:
+                self.give_name(image_id, name)
             return self._images[image_id]
 
     def tag(self, image_id: str, reference: str | Reference) -> None:
@@ -205,14 +212,30 @@ class ImageStore:
         names = self.names(image_id)
         return [str(name) for name in names if name.tag], [str(name) for name in names if name.digest]
 
-    def await_layer(self, diff_id: str) -> bool:
-        """Whether a layer is here. From now on it stays, until an image with it has been created.
+    @contextmanager
+    def awaiting(self) -> Iterator[Callable[[str], bool]]:
+        """Keep layers from being removed until the image that needs them has been created.
 
-        Ask before counting on a layer, and before adding one.
+        Layers that were finished stay also when that fails: the next attempt does not fetch them again. What
+        nobody came back for is removed at the next start.
+
+        Yields:
+            A function to call with a layer's id before counting on it, or adding it: whether it is here.
         """
-        with self.lock:
-            self._awaited.add(diff_id)
-            return self.layers.find(diff_id) is not None
+        awaited: list[str] = []
+
+        def await_layer(diff_id: str) -> bool:
+            with self.lock:
+                awaited.append(diff_id)
+                self._awaited[diff_id] += 1
+                return self.layers.find(diff_id) is not None
+
+        try:
+            yield await_layer
+        finally:
+            with self.lock:
+                self._awaited.subtract(awaited)
+                self._awaited = +self._awaited
 
     def discard(self, image: Image, keep_layers: bool) -> list[str]:
         """Forget an image that has no name any more; `removal` decides when.
@@ -232,7 +255,7 @@ class ImageStore:
             (self._folder / f"{image.id.removeprefix('sha256:')}.json").unlink()
             self.layers.blob(image.id).unlink()
             in_use = {diff_id for other in self._images.values() for diff_id in other.diff_ids}
-            gone = [diff_id for diff_id in image.diff_ids if diff_id not in in_use | self._awaited]
+            gone = [diff_id for diff_id in image.diff_ids if diff_id not in in_use | self._awaited.keys()]
             for diff_id in gone:
                 self.layers.remove(diff_id)
             return gone

@@ -1,6 +1,9 @@
+import contextlib
+import io
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from pocket_engine.data_root import DataRoot
 from pocket_engine.errors import BadRequest, Conflict, NotFound
 from pocket_engine.events import Events
 from pocket_engine.filters import Filters
-from pocket_engine.images import removal, views
+from pocket_engine.images import loading, removal, saving, views
 from pocket_engine.images.image import Image
 from pocket_engine.images.references import parse
 from pocket_engine.images.store import ImageStore, Use
@@ -318,3 +321,33 @@ def test_configs_keep_their_very_bytes(store: ImageStore) -> None:
     diff_id = add_image(store, [BASE]).diff_ids[0]
     content = json.dumps({"rootfs": {"diff_ids": [diff_id]}, "odd": 1}, indent=7).encode()
     assert store.layers.blob(store.add_config(content).id).read_bytes() == content
+
+
+def test_a_layer_that_somebody_awaits_outlives_its_image(store: ImageStore) -> None:
+    image = add_image(store, [BASE], "a")
+    with store.awaiting() as await_layer:
+        assert await_layer(image.diff_ids[0])
+        assert not await_layer("sha256:" + "0" * 64)
+        removal.remove(store, "a", unused)
+        other = store.create({"rootfs": {"type": "layers", "diff_ids": list(image.diff_ids)}})
+    assert removal.remove(store, other.id, unused)[-1] == {"Deleted": image.diff_ids[0]}
+    assert store.layers.all() == []
+
+
+def test_many_use_a_store_at_the_same_time(store: ImageStore, data_root: DataRoot) -> None:
+    add_image(store, [BASE, TOP], "seed")
+    archive = b"".join(saving.save(store, ["seed"]))
+
+    def come_and_go(number: int) -> None:
+        for _ in range(10):
+            list(loading.load(store, data_root, io.BytesIO(archive), quiet=True))
+            with contextlib.suppress(NotFound):
+                removal.remove(store, "seed", unused)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+    list(loading.load(store, data_root, io.BytesIO(archive), quiet=True))
+    again = ImageStore(data_root, Events())
+    assert [len(again.layer_paths(image)) for image in again.all()] == [2]
+    assert all(path.is_dir() for path in again.layer_paths(again.get("seed")))
+    assert list((data_root / "tmp").iterdir()) == []
