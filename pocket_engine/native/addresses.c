@@ -299,7 +299,7 @@ static void show(struct sockaddr *name, socklen_t room, socklen_t length)
     give(name, &length, &place);
 }
 
-/* The peer of a socket. Who called localhost, and was answered by a server that listens on all addresses, sees localhost. */
+/* The peer of a socket. Who called localhost and was answered by a server on all addresses sees localhost. */
 static bool seen_peer(int socket, struct place *peer)
 {
     struct place local;
@@ -338,8 +338,9 @@ static void show_own(int socket, struct place *place)
     }
 }
 
-/* A TCP socket bound to port 0 of every address may be a server's, or a client's that will call the internet, which it
- * cannot from a loopback address. So it is bound when it listens or when its port is asked for; this option is our mark. */
+/* A TCP socket bound to port 0 of every address may be a server's, or a client's that will call the internet, which
+ * it cannot from a loopback address. So it is bound when it listens, or when its port is asked for; this option is
+ * our mark. */
 static void mark(int socket)
 {
     set_option(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);

@@ -1,7 +1,7 @@
 /* How we stay, and are not seen.
  *
- * musl knows LD_PRELOAD only. glibc also reads /etc/ld.so.preload, which the engine mounts: its programs keep us whatever
- * they do to their environment, and need not see a variable in it that no Docker Engine sets.
+ * musl knows LD_PRELOAD only. glibc also reads /etc/ld.so.preload, which the engine mounts: its programs keep us
+ * whatever they do to their environment, and need not see a variable in it that no Docker Engine sets.
  */
 #include "pocket.h"
 

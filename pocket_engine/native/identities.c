@@ -18,6 +18,7 @@ struct ids {
 static struct {
     bool known;
     uid_t kernel_uid;
+    uint64_t bounding_set;
     struct ids user, group;
     int count;
     gid_t groups[MOST_GROUPS];
@@ -46,12 +47,34 @@ static void ask_kernel(void)
             self.groups[self.count++] = groups[i];
 }
 
+static uint64_t hexadecimal(const char *text)
+{
+    uint64_t value = 0;
+    for (; *text; text++)
+        value = value << 4 | (uint64_t)(*text <= '9' ? *text - '0' : (*text | 0x20) - 'a' + 10);
+    return value;
+}
+
+static uint64_t bounding_set(void)
+{
+    static const enum capability asked[] = {CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID};
+    const char *mask = getenv("POCKET_CAPABILITIES");
+    uint64_t found = 0;
+    if (mask)
+        return hexadecimal(mask);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        if (syscall(SYS_prctl, PR_CAPBSET_READ, (unsigned long)asked[i], 0UL, 0UL, 0UL) == 1)
+            found |= 1ULL << asked[i];
+    return found;
+}
+
 static void know(void)
 {
     if (self.known)
         return;
     const char *told = getenv("POCKET_IDENTITY");
     self.kernel_uid = (uid_t)syscall(SYS_getuid);
+    self.bounding_set = bounding_set();
     if (told && *told >= '0' && *told <= '9')
         read_identity(told);
     else
@@ -73,26 +96,10 @@ static int tell_children(void)
     return setenv("POCKET_IDENTITY", text, 1);
 }
 
-static uint64_t hexadecimal(const char *text)
-{
-    uint64_t value = 0;
-    for (; *text; text++)
-        value = value << 4 | (uint64_t)(*text <= '9' ? *text - '0' : (*text | 0x20) - 'a' + 10);
-    return value;
-}
-
-static bool bounding_set_has(enum capability capability)
-{
-    const char *mask = getenv("POCKET_CAPABILITIES");
-    if (mask)
-        return hexadecimal(mask) >> capability & 1;
-    return syscall(SYS_prctl, PR_CAPBSET_READ, (unsigned long)capability, 0UL, 0UL, 0UL) == 1;
-}
-
 bool pocket_can(enum capability capability)
 {
     know();
-    return self.user.effective == 0 && bounding_set_has(capability);
+    return self.user.effective == 0 && self.bounding_set >> capability & 1;
 }
 
 bool pocket_in_group(gid_t group)

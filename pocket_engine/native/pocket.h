@@ -13,15 +13,16 @@
  * It is no security boundary: a program that makes system calls by itself (a static one, Go's) is not held up by it.
  *
  * It must load into any libc, older or newer, glibc or musl. So it asks the kernel itself, and needs of the libc
- * only what all have had for decades: syscall, errno, getenv, setenv, fdopen, fdopendir, getgrouplist, str… and mem….
+ * only what all have had for decades: syscall, errno, getenv, setenv, unsetenv, fdopen, fdopendir, getgrouplist,
+ * str… and mem….
  *
  * What it is told:
  *
  *   /run/pocket-engine/network   The table of addresses (see addresses.c). Without it addresses are left alone: the
  *                                container shares the machine's network.
- *   POCKET_IDENTITY              UID:GID or UID:GID:GROUP,GROUP,… of a new program. Set by the runner where the kernel
- *                                cannot know (supplementary groups; under proot all of it), and by this library
- *                                when a program becomes somebody else, so that what it starts is the same.
+ *   POCKET_IDENTITY              UID:GID or UID:GID:GROUP,GROUP,… of a new program. Set by the runner where the
+ *                                kernel cannot know (supplementary groups; under proot all of it), and by this
+ *                                library when a program becomes somebody else, so that what it starts is the same.
  *                                Unset: what the kernel says.
  *
  * And for runners without namespaces (proot) only; with namespaces the kernel knows all of this:

@@ -34,7 +34,8 @@ class Networks:
     """
 
     def __init__(self, data_root: DataRoot, events: Events) -> None:
-        self._data_root, self._events = data_root, events
+        self._events = events
+        self._addresses = real_addresses.RealAddresses(data_root.path)
         self._store = Store(data_root)
         self._networks = {network.id: network for network in self._store.load()}
         self._attached: dict[str, OwnAttachment] = {}
@@ -215,7 +216,7 @@ class Networks:
             return self._join(member.mode.removeprefix(rules.SHARED))
         wanted = wishes(member.exposed, member.bindings, member.publish_all)
         shares_machine = member.mode == "host" or not self._library
-        real = None if shares_machine else real_addresses.claim(self._data_root.path)
+        real = None if shares_machine else self._addresses.claim()
         attachment = OwnAttachment(member, real, self._library, self._leave)
         try:
             with self._lock:

@@ -1,16 +1,17 @@
 """The real addresses of containers: of this machine's loopback range, which any user may bind."""
 
 import hashlib
-import itertools
+import ipaddress
 import os
+import secrets
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 from pocket_engine.errors import EngineError
 
 # As in native/addresses.c: containers live from 127.64.0.0 on, and port p is really port p ^ PORT_MASK there.
-FIRST, BLOCKS = 64, 64
+FIRST = int(ipaddress.IPv4Address("127.64.0.0"))
+BLOCKS, BLOCK = 64, 0x10000
 PORT_MASK = 0xFC00
 
 # Port 0 moved: the only one that no program in a container can bind.
@@ -38,28 +39,33 @@ class RealAddress:
         self._claim.close()
 
 
-def claim(data_root: Path) -> RealAddress:
-    """Take an address that nobody has.
+class RealAddresses:
+    """The addresses of one engine's containers.
+
+    Each time the next one is given: of one that was just given back, the kernel may hold ports for a minute.
 
     Args:
-        data_root: each engine looks first in a block of its own.
-
-    Raises:
-        EngineError: none is left.
+        data_root: each engine has a place of its own to begin at.
     """
-    for address in _candidates(data_root):
-        claimed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            claimed.bind((address, _CLAIM))
-        except OSError:
-            claimed.close()
-            continue
-        return RealAddress(claimed)
-    raise EngineError(f"no loopback address is left in 127.{FIRST}.0.0 to 127.{FIRST + BLOCKS - 1}.255.255")
 
+    def __init__(self, data_root: Path) -> None:
+        digest = hashlib.sha256(os.fsencode(data_root.resolve())).digest()
+        # A block of its own; in it another place each time that the engine starts.
+        self._next = digest[0] % BLOCKS * BLOCK + secrets.randbelow(BLOCK)
 
-def _candidates(data_root: Path) -> Iterator[str]:
-    start = hashlib.sha256(os.fsencode(data_root.resolve())).digest()[0]
-    for block in range(BLOCKS):
-        second = FIRST + (start + block) % BLOCKS
-        yield from (f"127.{second}.{x}.{y}" for x, y in itertools.product(range(256), range(2, 255)))
+    def claim(self) -> RealAddress:
+        """Take an address that nobody has.
+
+        Raises:
+            EngineError: none is left.
+        """
+        for _ in range(BLOCKS * BLOCK):
+            number, self._next = self._next, (self._next + 1) % (BLOCKS * BLOCK)
+            claimed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                claimed.bind((str(ipaddress.IPv4Address(FIRST + number)), _CLAIM))
+            except OSError:
+                claimed.close()
+                continue
+            return RealAddress(claimed)
+        raise EngineError("no loopback address is left for another container: stop some")

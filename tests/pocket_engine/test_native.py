@@ -61,7 +61,8 @@ class Box:
 def boxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, Box]]:
     """Two containers on one network: 172.18.0.2 and 172.18.0.3."""
     folder = tmp_path_factory.mktemp("native")
-    claims = [real_addresses.claim(folder) for _ in range(2)]
+    addresses = real_addresses.RealAddresses(folder)
+    claims = [addresses.claim() for _ in range(2)]
     virtual = [f"172.18.0.{number}" for number in (2, 3)]
     pairs = [(seen, claim.text) for seen, claim in zip(virtual, claims, strict=True)]
     made = []
