@@ -46,11 +46,14 @@ class Builder:
         except BaseException:
             remove_tree(folder)
             raise
-        return _until_removed(_quiet(items) if options.quiet else items, folder)
+        stream = _until_removed(_quiet(items) if options.quiet else items, folder)
+        next(stream)  # It has begun: however it ends now, the folder is removed.
+        return stream
 
 
 def _until_removed(items: Telling[None], folder: Path) -> Telling[None]:
     try:
+        yield None
         yield from items
     finally:
         remove_tree(folder)

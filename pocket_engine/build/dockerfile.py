@@ -3,18 +3,15 @@
 What is wrong in the text is found here, before a build begins; what depends on variables when its step comes.
 """
 
-import codecs
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pocket_engine.build import healthcheck
+from pocket_engine.build import healthcheck, lines
 from pocket_engine.build.golang import quoted
+from pocket_engine.build.syntax import FORMS, Reader
 from pocket_engine.errors import BadRequest
 
-_LONGEST_LINE = 65535  # Bytes.
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 
 
@@ -85,25 +82,23 @@ def parse(content: bytes) -> Dockerfile:
     Raises:
         BadRequest: it is none; says where and why.
     """
-    lines = _decode(content).split("\n")
-    if any(len(line.encode()) > _LONGEST_LINE for line in lines):
-        raise _unparseable(f"dockerfile line greater than max allowed size of {_LONGEST_LINE}")
-    escape = _escape_directive(lines)
+    raw = lines.split(content)
+    escape = lines.escape_directive(raw)
     warnings: list[str] = []
-    numbered = list(_join(lines, escape, warnings))
-    if not numbered:
-        raise _unparseable("file with no instructions")
-    readers = [(number, _Reader(line, escape)) for number, line in numbered]
+    # All lines are read before the first is looked at: what is wrong here spoils the file as a whole.
+    readers = [(number, Reader(line, escape)) for number, line in lines.join(raw, escape, warnings)]
+    if not readers:
+        raise lines.unparseable("file with no instructions")
     arguments: list[Statement] = []
     stages: list[Stage] = []
     for number, reader in readers:
-        with_place = _statement(reader, number)
-        if with_place.keyword == "FROM":
-            stages.append(_stage(with_place))
+        statement = _statement(reader, number)
+        if statement.keyword == "FROM":
+            stages.append(_stage(statement))
         elif stages:
-            stages[-1].statements.append(with_place)
-        elif with_place.keyword == "ARG":
-            arguments.append(with_place)
+            stages[-1].statements.append(statement)
+        elif statement.keyword == "ARG":
+            arguments.append(statement)
         else:
             raise BadRequest("no build stage in current context")
     if not stages:
@@ -113,7 +108,7 @@ def parse(content: bytes) -> Dockerfile:
 
 def parse_line(text: str, escape: str) -> Statement:
     """One instruction that stands in no Dockerfile. Raises BadRequest."""
-    return _statement(_Reader(text, escape), 1)
+    return _statement(Reader(text, escape), 1)
 
 
 def parse_trigger(text: str, escape: str) -> Statement:
@@ -134,193 +129,6 @@ def find_stage(stages: list[Stage], name: str) -> int | None:
     return found[-1] if found else None
 
 
-def _unparseable(reason: str) -> BadRequest:
-    return BadRequest(f"failed to parse Dockerfile: {reason}")
-
-
-def _decode(content: bytes) -> str:
-    text = content.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-    return text.replace("\r\n", "\n")
-
-
-# --- Lines
-
-
-def _escape_directive(lines: list[str]) -> str:
-    """The comments at the top may say which character escapes. The first other line ends them."""
-    found = None
-    for line in lines:
-        match = _DIRECTIVE.fullmatch(line.strip())
-        if match is None:
-            break
-        name, value = match[1].lower(), match[2]
-        if name in ("syntax", "check"):
-            continue  # They speak to BuildKit.
-        if name != "escape":
-            break
-        if found:
-            raise _unparseable("only one escape parser directive can be used")
-        if value not in ("\\", "`"):
-            raise _unparseable(f"invalid escape token '{value}' does not match ` or \\")
-        found = value
-    return found or "\\"
-
-
-def _join(lines: list[str], escape: str, warnings: list[str]) -> Iterator[tuple[int, str]]:
-    """Join continued lines, without comments and empty lines; each with the number of its first one."""
-    continues = re.compile(re.escape(escape) + r"[ \t]*$")
-    parts: list[str] = []
-    start, has_gap = 0, False
-
-    def finished() -> tuple[int, str]:
-        line = "".join(parts)
-        if has_gap:
-            warnings.append(f"[WARNING]: Empty continuation line found in:\n    {line}\n")
-        return start, line.strip()
-
-    for number, line in enumerate(lines, 1):
-        if line.lstrip().startswith("#"):
-            continue
-        if not line.strip():
-            has_gap = has_gap or (bool(parts) and number < len(lines))
-            continue
-        if not parts:
-            start, has_gap, line = number, False, line.lstrip()
-        parts.append(continues.sub("", line))
-        if not continues.search(line):
-            if parts != [""]:
-                yield finished()
-            parts = []
-    if any(part.strip() for part in parts):
-        yield finished()
-    if warnings:
-        warnings.append("[WARNING]: Empty continuation lines will become errors in a future release.\n")
-
-
-# --- Arguments, in the form that each keyword wants them
-
-
-class _Reader:
-    """Splits a line in keyword, flags and arguments. What is wrong here spoils the file as a whole.
-
-    Attributes:
-        keyword: in capitals; may be unknown.
-        flags: as written, e.g. `--from=x`.
-        words: as in `Statement`.
-        is_json: likewise.
-    """
-
-    def __init__(self, line: str, escape: str) -> None:
-        self.text, self.escape = line, escape
-        keyword, _, rest = re.sub(r"[\t\v\f\r ]+", " ", line, count=1).partition(" ")
-        self.keyword = keyword.upper()
-        self.flags, rest = _split_flags(rest.strip())
-        self.words: tuple[str, ...] = ()
-        self.is_json = False
-        if form := _FORMS.get(self.keyword):
-            form(self, rest)
-
-    def one_word(self, rest: str) -> None:
-        self.words = (rest,) if rest else ()
-
-    def plain_words(self, rest: str) -> None:
-        self.words = tuple(rest.split())
-
-    def quoted_words(self, rest: str) -> None:
-        self.words = tuple(self._split(rest))
-
-    def json_or_words(self, rest: str) -> None:
-        if not self._take_json(rest):
-            self.plain_words(rest)
-
-    def json_or_command(self, rest: str) -> None:
-        if not self._take_json(rest):
-            self.one_word(rest)
-
-    def pairs(self, rest: str) -> None:
-        words = self._split(rest)
-        if words and "=" not in words[0]:  # The old form: a name, and all the rest is the value.
-            name, *value = rest.split(maxsplit=1)
-            if not value:
-                raise _unparseable(f"{self.keyword} must have two arguments")
-            self.words = (name, value[0])
-            return
-        for word in words:
-            name, equals, text = word.partition("=")
-            if not equals:
-                raise _unparseable(
-                    f"Syntax error - can't find = in {quoted(word)}. Must be of the form: name=value"
-                )
-            self.words += (name, text)
-
-    def healthcheck(self, rest: str) -> None:
-        kind, *command = rest.split(maxsplit=1)[:2] or [""]
-        self.json_or_command(command[0] if command else "")
-        if kind:
-            self.words = (kind, *self.words)
-
-    def trigger(self, rest: str) -> None:
-        if rest:
-            _Reader(rest, self.escape)  # For the errors in it.
-        self.one_word(rest)
-
-    def _split(self, rest: str) -> list[str]:
-        """Words as a shell splits them; quotes and escapes stay in them."""
-        escape = re.escape(self.escape)
-        single_quoted = "'[^']*(?:'|$)"
-        double_quoted = f'"(?:{escape}.|[^"{escape}])*(?:"|{escape}?$)'
-        word = rf"(?:{single_quoted}|{double_quoted}|{escape}.|[^\s{escape}])+"
-        return re.findall(word, rest, re.DOTALL)
-
-    def _take_json(self, rest: str) -> bool:
-        if not rest.startswith("["):
-            return False
-        try:
-            found, _ = json.JSONDecoder().raw_decode(rest)  # What follows the array is ignored.
-        except (ValueError, RecursionError):
-            return False
-        if not all(isinstance(word, str) for word in found):
-            raise _unparseable("when using JSON array syntax, arrays must be comprised of strings only")
-        self.words, self.is_json = tuple(found), True
-        return True
-
-
-_FORMS: dict[str, Callable[[_Reader, str], None]] = {
-    "ADD": _Reader.json_or_words,
-    "ARG": _Reader.quoted_words,
-    "CMD": _Reader.json_or_command,
-    "COPY": _Reader.json_or_words,
-    "ENTRYPOINT": _Reader.json_or_command,
-    "ENV": _Reader.pairs,
-    "EXPOSE": _Reader.plain_words,
-    "FROM": _Reader.plain_words,
-    "HEALTHCHECK": _Reader.healthcheck,
-    "LABEL": _Reader.pairs,
-    "MAINTAINER": _Reader.one_word,
-    "ONBUILD": _Reader.trigger,
-    "RUN": _Reader.json_or_command,
-    "SHELL": _Reader.json_or_command,
-    "STOPSIGNAL": _Reader.one_word,
-    "USER": _Reader.one_word,
-    "VOLUME": _Reader.json_or_words,
-    "WORKDIR": _Reader.one_word,
-}
-
-
-def _split_flags(rest: str) -> tuple[list[str], str]:
-    """The leading words with `--`; quotes and backslashes in them are removed. `--` alone ends them."""
-    flags = []
-    while match := re.match(r"""--((?:\\.|'[^']*'?|"(?:\\.|[^"\\])*"?|[^\s\\'"])*)(?:\s+|\\?$)""", rest):
-        rest = rest[match.end() :]
-        if not match[1]:
-            break
-        flags.append(re.sub(r"""\\(.)|['"]""", r"\1", match[0].strip()))
-    return flags, rest
-
-
-# --- Statements, checked
-
-
 _FLAGS: dict[str, frozenset[str]] = {
     "ADD": frozenset(("chown", "chmod")),
     "COPY": frozenset(("chown", "chmod", "from")),
@@ -332,9 +140,9 @@ _AT_LEAST_ONE = frozenset(("ARG", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBU
 _EXACTLY_ONE = frozenset(("MAINTAINER", "STOPSIGNAL", "USER", "WORKDIR"))
 
 
-def _statement(reader: _Reader, line: int) -> Statement:
+def _statement(reader: Reader, line: int) -> Statement:
     try:
-        if reader.keyword not in _FORMS:
+        if reader.keyword not in FORMS:
             raise BadRequest(f"unknown instruction: {reader.keyword}")
         flags = _flags(reader)
         statement = Statement(reader.keyword, line, reader.text, flags, reader.words, reader.is_json)
@@ -344,7 +152,7 @@ def _statement(reader: _Reader, line: int) -> Statement:
     return statement
 
 
-def _flags(reader: _Reader) -> dict[str, str]:
+def _flags(reader: Reader) -> dict[str, str]:
     flags: dict[str, str] = {}
     for flag in reader.flags:
         name, equals, value = flag.removeprefix("--").partition("=")
