@@ -7,9 +7,11 @@
 #include "pocket.h"
 
 #include <grp.h>
+#include <string.h>
 #include <sys/prctl.h>
 
 #define MOST_GROUPS 64
+#define IDENTITY "POCKET_IDENTITY="
 
 struct ids {
     unsigned real, effective, saved;
@@ -22,6 +24,7 @@ static struct {
     struct ids user, group;
     int count;
     gid_t groups[MOST_GROUPS];
+    char told[sizeof IDENTITY + (MOST_GROUPS + 2) * 11]; /* The variable, once there was a reason to set it. */
 } self;
 
 static void read_identity(const char *text)
@@ -85,15 +88,15 @@ static void know(void)
 /* So that programs that this one starts are who it is now. */
 static int tell_children(void)
 {
-    char text[(MOST_GROUPS + 2) * 11 + 1], *end = pocket_write_number(text, self.user.effective);
+    char *end = pocket_write_number(self.told + sizeof IDENTITY - 1, self.user.effective);
+    memcpy(self.told, IDENTITY, sizeof IDENTITY - 1);
     *end++ = ':';
     end = pocket_write_number(end, self.group.effective);
     for (int i = 0; i < self.count; i++) {
         *end++ = i ? ',' : ':';
         end = pocket_write_number(end, self.groups[i]);
     }
-    *end = 0;
-    return setenv("POCKET_IDENTITY", text, 1);
+    return setenv("POCKET_IDENTITY", self.told + sizeof IDENTITY - 1, 1);
 }
 
 bool pocket_can(enum capability capability)
@@ -122,11 +125,17 @@ static bool is_one_of(const struct ids *ids, unsigned id)
     return id == KEEP || id == ids->real || id == ids->effective || id == ids->saved;
 }
 
+/* Also who was root and asked to keep capabilities (setpriv, which changes the user first). */
+static bool may_become(enum capability capability)
+{
+    return pocket_can(capability) || (*self.told && syscall(SYS_prctl, PR_GET_KEEPCAPS, 0UL, 0UL, 0UL, 0UL) == 1);
+}
+
 static int become(struct ids *ids, enum capability capability, unsigned real, unsigned effective, unsigned saved)
 {
     know();
     bool own = is_one_of(ids, real) && is_one_of(ids, effective) && is_one_of(ids, saved);
-    if (!own && !pocket_can(capability)) {
+    if (!own && !may_become(capability)) {
         errno = EPERM;
         return -1;
     }
@@ -142,7 +151,7 @@ static int become(struct ids *ids, enum capability capability, unsigned real, un
 static int become_for_good(struct ids *ids, enum capability capability, unsigned id)
 {
     know();
-    return pocket_can(capability) ? become(ids, capability, id, id, id) : become(ids, capability, KEEP, id, KEEP);
+    return may_become(capability) ? become(ids, capability, id, id, id) : become(ids, capability, KEEP, id, KEEP);
 }
 
 /* setreuid's rule: whoever changes the real id, or becomes other than it, cannot come back. */
@@ -251,7 +260,7 @@ EXPORT int setresgid(gid_t real, gid_t effective, gid_t saved)
 EXPORT int setgroups(size_t count, const gid_t *groups)
 {
     know();
-    if (!pocket_can(SETGID)) {
+    if (!may_become(SETGID)) {
         errno = EPERM;
         return -1;
     }
@@ -272,4 +281,25 @@ EXPORT int initgroups(const char *user, gid_t group)
     if (getgrouplist(user, group, groups, &count) < 0)
         count = MOST_GROUPS;
     return setgroups((size_t)count, groups);
+}
+
+/* A program that clears its environment before it starts another (su -) must not make root of it. */
+EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
+{
+    size_t count = 0;
+    bool told = !*self.told;
+    for (; environment && environment[count]; count++)
+        told = told || !strncmp(environment[count], IDENTITY, sizeof IDENTITY - 1);
+    if (told)
+        return (int)syscall(SYS_execve, path, arguments, environment);
+    const char *completed[count + 2];
+    memcpy(completed, environment, count * sizeof *completed);
+    completed[count] = self.told;
+    completed[count + 1] = NULL;
+    return (int)syscall(SYS_execve, path, arguments, completed);
+}
+
+EXPORT int execv(const char *path, char *const arguments[])
+{
+    return execve(path, arguments, environ);
 }

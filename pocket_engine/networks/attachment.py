@@ -128,11 +128,11 @@ class OwnAttachment:
         """See `Attachment`."""
         if not self._closed:
             self._closed = True
-            self._leave(self)
             if self.publishing:
                 self.publishing.close()
             if self._real:
                 self._real.close()
+            self._leave(self)
 
 
 class SharedAttachment:

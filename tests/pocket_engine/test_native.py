@@ -411,6 +411,16 @@ def test_the_sticky_bit(box: Box):
     assert box.shell("rm mine", POCKET_IDENTITY="10001:10001") == ""
 
 
+def test_whoever_clears_the_environment_is_still_who_he_became(box: Box):
+    script = """
+        import os
+        os.setgid(34)
+        os.setuid(33)
+        os.execve("/bin/sh", ["sh", "-c", "id -u; id -g"], {"LD_PRELOAD": os.environ["LD_PRELOAD"]})
+        """
+    assert box.run(script, **ROOT).splitlines() == ["33", "34"]
+
+
 def test_read_only_roots_and_their_exceptions(box: Box):
     (box.folder / "open").mkdir()
     variables = {**ROOT, "POCKET_READ_ONLY": str(box.folder), "POCKET_WRITABLE": str(box.folder / "open")}
