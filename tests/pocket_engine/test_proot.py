@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import pytest
 
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.runners import CannotStart, Mount, Program, Streams
-from pocket_engine.runners.processes import tree
 from pocket_engine.runners.proot import finding, starter
 from pocket_engine.runners.proot.runner import ProotRunner
 from tests.pocket_engine import small_root
@@ -24,6 +24,14 @@ NewBox = Callable[..., Box]
 
 # One of them does not want to end.
 FAMILY_OF_FOUR = "sleep 60 & (trap '' HUP INT QUIT TERM; sleep 60; true) & wait"
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is more than a zombie that process 1 has not reaped yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +180,12 @@ def test_signals_and_destruction(box: Box):
     eventually(lambda: len(stubborn.pids()) == 3)
     pids = stubborn.pids()
     assert pids[0] == stubborn.pid
+    os.kill(stubborn._proot, signal.SIGSTOP)
+    started = time.monotonic()
     stubborn.destroy()
+    assert time.monotonic() - started < 0.9
     assert stubborn.wait() == 137
-    assert not any(tree(pid) for pid in pids)
+    assert not any(lives(pid) for pid in pids)
     assert stubborn.pids() == []
     stubborn.kill(signal.SIGTERM)
 
@@ -191,7 +202,7 @@ def test_programs_beside_the_first(box: Box):
     assert len(first.pids()) == 2
     left = first.pids()
     first.destroy()
-    assert not any(tree(pid) for pid in left)
+    assert not any(lives(pid) for pid in left)
     with pytest.raises(CannotStart, match="is not running"):
         box.start("true", beside=first)
 
@@ -211,14 +222,16 @@ def test_a_terminal(box: Box):
     os.close(ours)
 
 
-@pytest.mark.parametrize("victim", ["monitor", "proot"])
-def test_nothing_is_left_when_a_helper_is_killed(box: Box, victim: str):
+@pytest.mark.parametrize(("victim", "paused"), [("monitor", False), ("monitor", True), ("proot", False)])
+def test_nothing_is_left_when_a_helper_is_killed(box: Box, victim: str, paused: bool):
     running, _ = box.start("sh", "-c", FAMILY_OF_FOUR)
     eventually(lambda: len(running.pids()) == 4)
     pids = running.pids()
+    if paused:
+        os.kill(running._proot, signal.SIGSTOP)
     os.kill(running._monitor.pid if victim == "monitor" else running._proot, signal.SIGKILL)
     assert running.wait() == 137
-    eventually(lambda: not any(tree(pid) for pid in pids))
+    eventually(lambda: not any(lives(pid) for pid in pids))
 
 
 def test_nothing_is_left_when_the_engine_is_killed(layer: Path, box: Box, tmp_path: Path):
@@ -247,7 +260,7 @@ def test_nothing_is_left_when_the_engine_is_killed(layer: Path, box: Box, tmp_pa
     ).stdout
     pids = [int(pid) for pid in said.split()]
     assert len(pids) == 5
-    eventually(lambda: not any(tree(pid) for pid in pids))
+    eventually(lambda: not any(lives(pid) for pid in pids))
 
 
 def test_changes_and_files(box: Box):

@@ -61,6 +61,9 @@ class Monitor:
 
     def run(self, proot: list[str], limits: str) -> None:
         """Start PRoot, and stay until nothing of it is left."""
+        if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+            self._tell("failed the kernel does not list the children of processes in /proc")
+            return
         woken = _wake_on_signals()
         signal.signal(signal.SIGTERM, self._end)
         _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -91,6 +94,7 @@ class Monitor:
         try:
             _prctl(PR_SET_PDEATHSIG, signal.SIGQUIT, 0, 0, 0)
             if os.getppid() == monitor:
+                os.setpgid(0, 0)  # So the kernel wakes it when it is stopped (paused) and the monitor ends.
                 os.umask(0o022)
                 _reset_signals()
                 for limit in filter(None, limits.split(",")):
@@ -146,6 +150,7 @@ class Monitor:
         patient_until = time.monotonic()
         if self._proot:
             os.kill(self._proot, signal.SIGQUIT)
+            os.kill(self._proot, signal.SIGCONT)
             patient_until += PATIENCE
         while self._reap():
             if not self._proot or time.monotonic() > patient_until:

@@ -122,4 +122,5 @@ class Monitored:
         return found
 
     def _own_pids(self) -> list[int]:
-        return [pid for pid in tree(self._monitor.pid) if pid not in (self._monitor.pid, self._proot)]
+        helpers = {self._monitor.pid, *tree(self._proot)}
+        return [pid for pid in tree(self._monitor.pid) if pid not in helpers]
