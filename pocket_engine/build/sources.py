@@ -1,11 +1,13 @@
 """What COPY and ADD read: files of the context or of another image, downloads, archives that ADD unpacks."""
 
 import hashlib
+import lzma
 import os
 import posixpath
 import re
 import stat
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -127,9 +129,7 @@ def unpacked(source: Source, folder: Path) -> Tree | None:
         try:
             with tarfile.open(fileobj=decompressed(file, compression), mode="r|"):
                 pass
-        except (tarfile.TarError, OSError, EOFError, EngineError):
-            return None
-        if os.fstat(file.fileno()).st_size == 0:
+        except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, EngineError):
             return None
         file.seek(0)
         unpack(decompressed(file, compression), folder)

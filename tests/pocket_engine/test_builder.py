@@ -1,6 +1,7 @@
 """Builds: what the client is told, what the images are, and what is left of a build that fails."""
 
 import functools
+import gzip
 import http.server
 import io
 import os
@@ -505,6 +506,15 @@ def test_add_unpacks_archives_and_keeps_their_owners(workplace: Workplace, compr
     assert names(workplace, "/h") == ["/h/in", "/h/in/side"]
     assert (owner(workplace, "/h/in/side"), owner(workplace, "/h/in")) == (b"7:8", b"0:0")
     assert content(workplace, "/j") == packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "no_archive",
+    [b"", b"text", b"\x1f\x8b\x08broken", b"\xfd7zXZ\x00broken", b"BZhbroken", gzip.compress(b"text")],
+)
+def test_add_copies_what_is_no_archive(workplace: Workplace, no_archive: bytes):
+    workplace.built("FROM small\nADD file /h\n", ("file", no_archive))
+    assert content(workplace, "/h") == no_archive
 
 
 def test_the_dockerfile_is_left_out_when_it_is_ignored(workplace: Workplace):
