@@ -13,8 +13,8 @@
  * It is no security boundary: a program that makes system calls by itself (a static one, Go's) is not held up by it.
  *
  * It must load into any libc, older or newer, glibc or musl. So it asks the kernel itself, and needs of the libc
- * only what all have had for decades: syscall, errno, environ, getenv, setenv, unsetenv, fdopen, fdopendir, getgrouplist,
- * str… and mem….
+ * only what all have had for decades: syscall, errno, environ, getenv, setenv, unsetenv, fdopen, fdopendir,
+ * getgrouplist, str… and mem….
  *
  * What it is told:
  *

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pocket_engine import native
+from pocket_engine.containers import timestamps
 from pocket_engine.data_root import DataRoot
 from pocket_engine.errors import BadRequest, Conflict, EngineError, Forbidden, NotFound
 from pocket_engine.events import Events
@@ -159,10 +160,13 @@ class Networks:
         Returns:
             Their names.
         """
-        (filters or Filters()).only("label", "label!", "until")
+        filters = (filters or Filters()).only("label", "label!", "until")
+        before = min((timestamps.nanoseconds(until) for until in filters["until"]), default=None)
         removed = []
         for network in self.all(Filters({"dangling": ["true"]})):
-            if not (filters or Filters()).labels(network.record["Labels"]):
+            if not filters.labels(network.record["Labels"]):
+                continue
+            if before is not None and timestamps.nanoseconds(network.record["Created"]) >= before:
                 continue
             try:
                 self.remove(network.id)

@@ -3,10 +3,10 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pocket_engine.containers import timestamps
 from pocket_engine.data_root import DataRoot, read_json, write_json
 
 from . import pools
@@ -63,7 +63,7 @@ class Store:
             id=secrets.token_hex(32),
             name=name,
             record={
-                "Created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z"),
+                "Created": timestamps.now(),
                 "Scope": "local",
                 "Driver": driver,
                 "EnableIPv4": True,

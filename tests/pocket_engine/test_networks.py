@@ -262,6 +262,7 @@ def test_lists_and_what_is_pruned(networks: Networks, books, start: Start):
         names(nosuch=["x"])
     with pytest.raises(BadRequest, match="invalid filter"):
         names(type=["nosuch"])
+    assert networks.prune(Filters({"until": ["24h"]})) == []
     assert networks.prune(Filters({"label!": ["keep"]})) == ["idle"]
     with pytest.raises(Forbidden, match="bridge is a pre-defined network and cannot be removed"):
         networks.remove("bridge")
