@@ -217,6 +217,8 @@ def test_a_terminal(box: Box):
     while b"got a line" not in shown:
         shown += os.read(ours, 1000)
     assert b"/dev/pts/" in shown
+    # Until then the shell might take the interrupt for itself.
+    eventually(lambda: Path(f"/proc/{running.pids()[-1]}/cmdline").read_bytes() == b"sleep\x0060\x00")
     os.write(ours, b"\x03")
     assert running.wait() == 130
     os.close(ours)
