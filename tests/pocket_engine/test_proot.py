@@ -26,12 +26,17 @@ NewBox = Callable[..., Box]
 FAMILY_OF_FOUR = "sleep 60 & (trap '' HUP INT QUIT TERM; sleep 60; true) & wait"
 
 
+def state(pid: int) -> str:
+    """A process' state as the kernel writes it: T is stopped, Z a zombie; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def lives(pid: int) -> bool:
     """Whether a process is more than a zombie that process 1 has not reaped yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    return state(pid) not in ("", "Z")
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +236,7 @@ def test_nothing_is_left_when_a_helper_is_killed(box: Box, victim: str, paused: 
     pids = running.pids()
     if paused:
         os.kill(running._proot, signal.SIGSTOP)
+        eventually(lambda: state(running._proot) == "T")
     os.kill(running._monitor.pid if victim == "monitor" else running._proot, signal.SIGKILL)
     assert running.wait() == 137
     eventually(lambda: not any(lives(pid) for pid in pids))
