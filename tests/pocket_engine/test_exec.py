@@ -51,7 +51,7 @@ def test_a_program_that_is_not_there(container: Container) -> None:
 
 
 def test_with_a_terminal(container: Container) -> None:
-    answer = container.exec_run(["sh", "-c", "tty && echo hello"], tty=True)
+    answer = container.exec_run(["sh", "-c", "test -t 0 && echo hello"], tty=True)
     assert answer.exit_code == 0
     assert answer.output.endswith(b"hello\r\n")
 
