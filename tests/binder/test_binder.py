@@ -107,7 +107,11 @@ def machine(
 
 
 @pytest.mark.timeout(SECONDS)
-def test_every_lesson_runs_with_its_solutions(machine: Container):
+def test_every_lesson_runs_with_its_solutions(machine: Container, tmp_path: Path):
     machine.start()
     code = machine.wait(timeout=SECONDS)["StatusCode"]
-    assert code == 0, machine.logs().decode(errors="replace")[-5000:]
+    if code != 0:
+        packed, _ = machine.get_archive("/home/jovyan/work/rehearsal.html")
+        (tmp_path / "report.tar").write_bytes(b"".join(packed))
+    said = machine.logs().decode(errors="replace")[-5000:]
+    assert code == 0, f"{said}\nThe report is in {tmp_path}/report.tar."
