@@ -18,7 +18,8 @@ from pocket_engine.runners.proot.view import View
 
 NOTES = (
     "PRoot looks at each system call of a container: one takes 20 to 100 microseconds more.",
-    "Containers see each other's processes, and the machine's, in /proc; there is no process 1 of their own.",
+    "Containers see each other's processes, and the machine's, in /proc; only for what `docker exec` "
+    "starts is the container's first process number 1.",
     "No limit on processes (--pids-limit), on the size of tmpfs mounts, or on /dev/shm.",
     "Read-only file systems, capabilities and owners of files are kept by the preloaded library, "
     "which programs without a C library are free of.",
@@ -75,12 +76,15 @@ class ProotRunner:
         environment = dict(entry.split("=", 1) for entry in program.environment if "=" in entry)
         environment["HOME"] = environment.get("HOME") or identity.home
         path = files.executable(program.arguments[0], environment.get("PATH", ""), folder)
+        binds = list(view.binds())
+        if first:  # Whoever looks for a container's first process looks for number 1.
+            binds.append((f"/proc/{first.pid}", "/proc/1"))
         environment |= _told_to_library(sandbox, program, view, identity)
         return Monitored(
             [
                 *(self._proot.path, "-v", "-1", "-r", str(view.root), "-w", folder),
                 *("-i", f"{identity.user}:{identity.group}"),
-                *(argument for source, target in view.binds() for argument in ("-b", f"{source}:{target}!")),
+                *(argument for source, target in binds for argument in ("-b", f"{source}:{target}!")),
                 starter.INSIDE,
                 *starter.arguments(path, environment, program.arguments),
             ],
