@@ -365,6 +365,6 @@ class Container:
 
 
 def _as_the_engine_says_it(error: CannotStart) -> EngineError:
-    if error.message.startswith("exec:"):
+    if error.message.startswith(("exec:", "chdir")):
         return BadRequest(f"{_RUNC_PROCESS}{error.message}: unknown")
     return EngineError(error.message)

@@ -193,6 +193,6 @@ class Exec:
 
 
 def _in_the_engines_words(error: CannotStart | EngineError) -> str:
-    if error.message.startswith("exec:"):
+    if error.message.startswith(("exec:", "chdir")):
         return f"{_RUNC}{error.message}: unknown"
     return error.message

@@ -1,6 +1,7 @@
 """HostConfig: its defaults, its checks, and what this engine takes note of but cannot do."""
 
 import copy
+import os
 from typing import Any
 
 from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere
@@ -21,6 +22,9 @@ _ALL_CAPABILITIES = DEFAULT_CAPABILITIES | _capabilities("""
     SYS_TTY_CONFIG SYSLOG WAKE_ALARM
 """)
 _MINIMUM_MEMORY = 6 * 1024 * 1024
+_NANO = 10**9
+_SMALLEST_SHARE = _NANO // 100  # Of a processor, in billionths.
+_RUNTIMES = ("runc", "pocket")  # The first is what clients name as the default of every engine.
 _LOG_OPTIONS = frozenset(
     ("max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag")
 )
@@ -145,7 +149,9 @@ def completed(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     result["LogConfig"] = _log_config(result["LogConfig"])
     result["RestartPolicy"] = restart_policy(result["RestartPolicy"], bool(result["AutoRemove"]))
     result["ShmSize"] = result["ShmSize"] or _DEFAULTS["ShmSize"]
-    check_memory(result["Memory"], result["MemorySwap"])
+    check_memory(result["Memory"], result["MemorySwap"], result["MemoryReservation"])
+    _check_cpus(result["NanoCpus"])
+    _check_names(result)
     capabilities(result)
     no_new_privileges(result)
     for name, reason in _REFUSED.items():
@@ -154,6 +160,8 @@ def completed(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     warnings = [f"{name} {reason}" for name, reason in _WARNED.items() if result.get(name) not in _UNSET]
     if result["MemorySwap"] > 0 and result["MemorySwap"] != result["Memory"]:
         warnings.append(f"MemorySwap {_WITHOUT_CGROUPS}")
+    if result["IpcMode"].partition(":")[0] in ("host", "container"):
+        warnings.append("IpcMode is ignored: a container always has shared memory of its own.")
     return result, warnings
 
 
@@ -175,7 +183,23 @@ def restart_policy(policy: dict[str, Any], auto_remove: bool) -> dict[str, Any]:
     return {"Name": name, "MaximumRetryCount": count}
 
 
-def check_memory(memory: int, swap: int) -> None:
+def _check_names(host_config: dict[str, Any]) -> None:
+    isolation, runtime = host_config["Isolation"], host_config["Runtime"]
+    if isolation not in ("", "default"):
+        raise BadRequest(f"Invalid isolation: \"{isolation}\" - linux only supports 'default'")
+    if runtime not in _RUNTIMES:
+        raise BadRequest(f"unknown or invalid runtime name: {runtime}")
+
+
+def _check_cpus(wanted: int) -> None:
+    there = os.cpu_count() or 1
+    if wanted and not _SMALLEST_SHARE <= wanted <= there * _NANO:
+        raise BadRequest(
+            f"Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available"
+        )
+
+
+def check_memory(memory: int, swap: int, reservation: int) -> None:
     """Raises BadRequest when the limits make no sense."""
     if memory and memory < _MINIMUM_MEMORY:
         raise BadRequest("Minimum memory limit allowed is 6MB")
@@ -183,6 +207,8 @@ def check_memory(memory: int, swap: int) -> None:
         raise BadRequest("You should always set the Memory limit when using Memoryswap limit, see usage")
     if 0 < swap < memory:
         raise BadRequest("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if memory and reservation > memory:
+        raise BadRequest("Minimum memory limit can not be less than memory reservation limit, see usage")
 
 
 def capabilities(host_config: dict[str, Any]) -> frozenset[str]:

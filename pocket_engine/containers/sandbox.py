@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ def sandbox(record: Record, root: Root, volumes: Volumes, attachment: Attachment
     mounts = [_mount(point, volumes) for point in record.mounts]
     targets = {mount.target for mount in mounts}
     if attachment:
-        mounts += [mount for mount in attachment.mounts if mount.target not in targets]
+        mounts += [
+            replace(mount, read_only=mount.read_only or host_config["ReadonlyRootfs"])
+            for mount in attachment.mounts
+            if mount.target not in targets
+        ]
     # What is mounted below another comes after it.
     mounts.sort(key=lambda mount: mount.target.count("/"))
     return Sandbox(

@@ -57,7 +57,12 @@ static int check(int folder, const char *path, int flags, int wanted)
         return 0;
     if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
         return 0;
-    return allows(&status, wanted) ? 0 : refuse(EACCES);
+    if (allows(&status, wanted))
+        return 0;
+    /* Where nobody may write, that is what the kernel says first. */
+    if (wanted & WRITE && syscall(SYS_faccessat, folder, path, W_OK) && errno == EROFS)
+        return -1;
+    return refuse(EACCES);
 }
 
 /* POCKET_READ_ONLY and POCKET_WRITABLE. */
