@@ -25,7 +25,7 @@ from pocket_engine.modes import lifted
 
 OWNER = "user.pocket.owner"
 _MOST_LINKS = 40  # As the kernel.
-_CHUNK = 1 << 20
+_CHUNK = 64 * 1024
 
 # Go's mode bits, which the API shows.
 _GO_TYPES = {

@@ -15,7 +15,7 @@ from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere
 from pocket_engine.images.compression import compression_of, decompressed
 from pocket_engine.images.unpacking import unpack
 
-_CHUNK = 1024 * 1024
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)

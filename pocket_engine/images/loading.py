@@ -25,7 +25,7 @@ from pocket_engine.images.references import parse
 from pocket_engine.images.store import ImageStore
 from pocket_engine.images.unpacking import StrictTarInfo
 
-_CHUNK = 1024 * 1024
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)

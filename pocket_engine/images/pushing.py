@@ -118,7 +118,7 @@ class Push:
             open(file, "wb") as raw,
             gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packing,
         ):
-            shutil.copyfileobj(tar, cast(BinaryIO, packing), 1024 * 1024)
+            shutil.copyfileobj(tar, cast(BinaryIO, packing))
         with open(file, "rb") as packed:
             digest = f"sha256:{hashlib.file_digest(packed, 'sha256').hexdigest()}"
         return _Blob(digest, file, file.stat().st_size)

@@ -18,7 +18,7 @@ from pocket_engine.images.media_types import OCI_CONFIG, OCI_INDEX, OCI_LAYER, O
 from pocket_engine.images.references import Reference, parse
 from pocket_engine.images.store import ImageStore
 
-_CHUNK = 1024 * 1024
+_CHUNK = 64 * 1024
 
 
 @dataclass

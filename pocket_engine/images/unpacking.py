@@ -27,7 +27,7 @@ OPAQUE = "user.overlay.opaque"
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_MARK = ".wh..wh..opq"
 
-_CHUNK = 1024 * 1024
+_CHUNK = 64 * 1024
 _BUFFER = 64 * 1024  # tarfile moves the rest of it with each header that it takes out.
 _MOST_LINKS = 40  # As many as the kernel follows in one path.
 

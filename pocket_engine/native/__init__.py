@@ -1,5 +1,5 @@
 """The library that is preloaded into every program of a container; see `pocket.h` for what it does."""
 
-from .building import WITHOUT, CannotBuild, library
+from .building import WITHOUT, CannotBuild, begin
 
-__all__ = ["WITHOUT", "CannotBuild", "library"]
+__all__ = ["WITHOUT", "CannotBuild", "begin"]

@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +42,21 @@ WITHOUT = (
 
 class CannotBuild(Exception):
     """No compiler works; the message says what was tried."""
+
+
+def begin(data_root: DataRoot) -> Future[Path]:
+    """Like `library`, while the caller goes on: an engine answers before its first compilation is done."""
+    built: Future[Path] = Future()
+
+    def build() -> None:
+        try:
+            built.set_result(library(data_root))
+        except Exception as error:
+            built.set_exception(error)
+
+    # Not of a pool: an engine that is told to stop would wait for a download.
+    threading.Thread(target=build, name="native", daemon=True).start()
+    return built
 
 
 def library(data_root: DataRoot) -> Path:

@@ -41,17 +41,21 @@ class Networks:
         self._networks = {network.id: network for network in self._store.load()}
         self._attached: dict[str, OwnAttachment] = {}
         self._lock = threading.RLock()
-        self._library: Path | None = None
-        self._why_none = ""
-        try:
-            self._library = native.library(data_root)
-        except native.CannotBuild as error:
-            self._why_none = f"{native.WITHOUT} ({error})"
+        self._building = native.begin(data_root)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a learner should know; shown as Warnings in `docker info`."""
-        return (self._why_none,) if self._why_none else ()
+        """What a learner should know, as far as it is known by now; shown as Warnings in `docker info`."""
+        failure = self._building.exception() if self._building.done() else None
+        return (f"{native.WITHOUT} ({failure})",) if failure else ()
+
+    @property
+    def _library(self) -> Path | None:
+        """The preloaded library, waited for; None where it cannot be built."""
+        try:
+            return self._building.result()
+        except native.CannotBuild:
+            return None
 
     def create(self, request: dict[str, Any]) -> Network:
         """`POST /networks/create`.

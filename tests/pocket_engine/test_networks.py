@@ -1,6 +1,7 @@
 """Networks: records, addresses, names, and what is refused."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -279,10 +280,9 @@ def test_a_network_that_was_removed_keeps_a_container_from_starting(networks: Ne
 def test_without_a_library_containers_share_the_machines_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def none(data_root: DataRoot) -> Path:
-        raise native.CannotBuild("cc: not found")
-
-    monkeypatch.setattr(native, "library", none)
+    none: Future[Path] = Future()
+    none.set_exception(native.CannotBuild("cc: not found"))
+    monkeypatch.setattr(native, "begin", lambda data_root: none)
     networks = Networks(DataRoot(tmp_path), Events())
     assert "cc: not found" in networks.notes[0]
     networks.create({"Name": "books"})

@@ -86,10 +86,10 @@ def ask(
                 contextlib.suppress(BrokenPipeError),
                 child.process.stdin,
             ):  # It has read enough, and says why.
-                shutil.copyfileobj(source, child.process.stdin, 1 << 20)
+                shutil.copyfileobj(source, child.process.stdin)
         if to and child.process.stdout:
             with child.process.stdout:
-                shutil.copyfileobj(child.process.stdout, to, 1 << 20)
+                shutil.copyfileobj(child.process.stdout, to)
     except BaseException:
         child.process.kill()
         raise
