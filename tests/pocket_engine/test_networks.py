@@ -1,16 +1,15 @@
 """Networks: records, addresses, names, and what is refused."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from pocket_engine import native
 from pocket_engine.data_root import DataRoot
 from pocket_engine.errors import BadRequest, Conflict, EngineError, Forbidden, NotFound, NotImplementedHere
 from pocket_engine.events import Events
 from pocket_engine.filters import Filters
+from pocket_engine.native import CannotBuild, building
 from pocket_engine.networks import Attachment, Member, Networks
 from pocket_engine.networks.files import NOBODY_ANSWERS
 
@@ -20,7 +19,7 @@ Start = Callable[..., Attachment]
 @pytest.fixture
 def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Networks:
     # None of these runs a program that would load it.
-    monkeypatch.setattr(native, "library", lambda data_root: tmp_path / "libpocket.so")
+    monkeypatch.setattr(building, "library", lambda data_root: tmp_path / "libpocket.so")
     return Networks(DataRoot(tmp_path), Events())
 
 
@@ -280,11 +279,11 @@ def test_a_network_that_was_removed_keeps_a_container_from_starting(networks: Ne
 def test_without_a_library_containers_share_the_machines_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    none: Future[Path] = Future()
-    none.set_exception(native.CannotBuild("cc: not found"))
-    monkeypatch.setattr(native, "begin", lambda data_root: none)
+    def none(data_root: DataRoot) -> Path:
+        raise CannotBuild("cc: not found")
+
+    monkeypatch.setattr(building, "library", none)
     networks = Networks(DataRoot(tmp_path), Events())
-    assert "cc: not found" in networks.notes[0]
     networks.create({"Name": "books"})
     for name in "one", "two":
         (tmp_path / name).mkdir()
@@ -293,4 +292,5 @@ def test_without_a_library_containers_share_the_machines_addresses(
             Member(name * 20, name, name, tmp_path / name, mode="books", endpoints=known)
         )
     assert attachment.host_network and attachment.environment == ()
+    assert "cc: not found" in networks.notes[0]
     assert names_in(attachment)["one"] == "127.0.0.1"
