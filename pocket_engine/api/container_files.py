@@ -33,6 +33,7 @@ def copy_out(name: str) -> Response:
     header = _stat_header(files, name, path)
     answer = streams.chunks(_written_by(lambda archive: files.pack(path, archive)), "application/x-tar")
     answer.headers.update(header)
+    container(name).publish("archive-path")
     return answer
 
 
@@ -43,6 +44,7 @@ def copy_in(name: str) -> tuple[str, int]:
         files.unpack(path, cast(BinaryIO, flask.request.stream), context.flag("noOverwriteDirNonDir"))
     except NotFound as error:
         raise NotFound(f"Could not find the file {path} in container {name}") from error
+    container(name).publish("extract-to-dir")
     return "", 200
 
 

@@ -9,7 +9,7 @@ from pocket_engine.containers import lifecycle, views
 from pocket_engine.containers.container import Container
 from pocket_engine.containers.listing import listing
 from pocket_engine.containers.top import top
-from pocket_engine.errors import BadRequest
+from pocket_engine.errors import BadRequest, NotFound
 
 blueprint = Blueprint("containers", __name__)
 
@@ -38,7 +38,9 @@ def index() -> list[dict[str, Any]]:
 
 @blueprint.post("/containers/create")
 def create() -> tuple[dict[str, Any], int]:
-    made, warnings = context.engine().containers.create(context.text("name"), context.json_body())
+    made, warnings = context.engine().containers.create(
+        context.text("name"), context.json_body(), context.text("platform")
+    )
     return {"Id": made.id, "Warnings": warnings}, 201
 
 
@@ -65,7 +67,11 @@ def restart(name: str) -> Answer:
 
 @blueprint.post("/containers/<name>/kill")
 def kill(name: str) -> Answer:
-    lifecycle.kill(container(name), context.text("signal"))
+    try:
+        wanted = container(name)
+    except NotFound as error:
+        raise NotFound(f"Cannot kill container: {name}: {error.message}") from error
+    lifecycle.kill(wanted, context.text("signal"))
     return DONE
 
 

@@ -19,8 +19,7 @@ def create(name: str) -> tuple[dict[str, Any], int]:
     attach.detach_keys(config.get("DetachKeys") or "")
     wanted = container(name)
     one = Exec(wanted, config)
-    with wanted.lock:
-        wanted.execs[one.id] = one
+    wanted.add_exec(one)
     return {"Id": one.id}, 201
 
 

@@ -1,5 +1,6 @@
 """A build's context: the files that its Dockerfile may COPY, and the Dockerfile."""
 
+import os
 import posixpath
 import shutil
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pocket_engine.images.compression import compression_of, decompressed
 from pocket_engine.images.unpacking import unpack
 
 _CHUNK = 64 * 1024
+_BLOCK = 512  # Of a tar.
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ def _unpack(archive: BinaryIO, copy: Path, files: Path) -> None:
     with open(copy, "rb") as file:
         compression = compression_of(file.read(6))
         file.seek(0)
+        if not compression:
+            # The docker command, given a Dockerfile by its input, does not fill the archive's last block.
+            size = copy.stat().st_size
+            os.truncate(copy, size + -size % _BLOCK)
         unpack(decompressed(file, compression), files)
     copy.unlink()
 

@@ -57,7 +57,7 @@ class Container:
     Attributes:
         run: the current run; None when it does not run.
         audience: who listens to its first program, from before its start.
-        execs: by id, what `docker exec` started in it.
+        execs: by id, what `docker exec` started in it, of late.
         exits: how many runs have ended since the engine's start.
         exit_code: of the last run that has ended; the record forgets it when the next one begins.
         is_removed: it is gone.
@@ -140,6 +140,12 @@ class Container:
         with self.lock:
             self.changed.wait_for(lambda: self.run or self.is_removed)
             return self.run
+
+    def add_exec(self, one: Exec) -> None:
+        """Keep what `docker exec` made, so that it is found by its id. What ended long ago is forgotten."""
+        with self.lock:
+            recent = {id: other for id, other in self.execs.items() if other.is_recent}
+            self.execs = {**recent, one.id: one}
 
     def pids(self) -> list[int]:
         """The machine's ids of its processes; none when it does not run."""
@@ -337,7 +343,6 @@ class Container:
         self.exit_code = exit_code
         state.status = "exited" if delay is None else "restarting"
         state.pid, state.exit_code, state.finished_at = 0, exit_code, timestamps.now()
-        self.execs = {id: one for id, one in self.execs.items() if one.is_running}
         self.save()
         self.exits += 1
         self.publish("die", exitCode=str(exit_code))

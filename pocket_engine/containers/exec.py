@@ -3,6 +3,7 @@
 import logging
 import secrets
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from pocket_engine.containers import sandbox as sandboxes
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_REMEMBERED_SECONDS = 300  # As long as a Docker Engine does.
 _CANNOT_START = 126  # What a Docker Engine reports, whatever the reason.
 _RUNC = "OCI runtime exec failed: exec failed: unable to start container process: "
 
@@ -46,6 +48,7 @@ class Exec:
         self._stdio: Stdio | None = None
         self._running: Running | None = None
         self._exit_code: int | None = None
+        self._ended: float | None = None
         self._is_started = False
         self._copied = threading.Event()
         self._tell("exec_create")
@@ -59,6 +62,11 @@ class Exec:
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._running is not None and self._exit_code is None
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether a client may still ask for its exit code."""
+        return self._ended is None or time.monotonic() - self._ended < _REMEMBERED_SECONDS
 
     def check_startable(self) -> None:
         """Raises Conflict when it was started already, or the container does not run."""
@@ -90,7 +98,7 @@ class Exec:
             except (CannotStart, EngineError) as error:
                 stdio.abandon()
                 self.audience.dismiss()
-                self._exit_code = _CANNOT_START
+                self._exit_code, self._ended = _CANNOT_START, time.monotonic()
                 self._copied.set()
                 raise EngineError(_in_the_engines_words(error)) from error
             except BaseException:
@@ -183,6 +191,7 @@ class Exec:
 
     def _follow(self, running: Running, stdio: Stdio) -> None:
         self._exit_code = running.wait()
+        self._ended = time.monotonic()
         stdio.finish()
         self.container.publish("exec_die", execID=self.id, exitCode=str(self._exit_code))
         self._copied.set()

@@ -160,6 +160,8 @@ def completed(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     warnings = [f"{name} {reason}" for name, reason in _WARNED.items() if result.get(name) not in _UNSET]
     if result["MemorySwap"] > 0 and result["MemorySwap"] != result["Memory"]:
         warnings.append(f"MemorySwap {_WITHOUT_CGROUPS}")
+    if result["NetworkMode"] == "host" and result["PortBindings"]:
+        warnings.append("Published ports are discarded when using host network mode")
     if result["IpcMode"].partition(":")[0] in ("host", "container"):
         warnings.append("IpcMode is ignored: a container always has shared memory of its own.")
     return result, warnings

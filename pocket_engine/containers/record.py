@@ -52,6 +52,7 @@ class Record:
         mounts: the API's mount points; those of type tmpfs have their options too.
         endpoints: by the network's name, the API's EndpointSettings as the client gave them.
         restart_count: how often its policy has started it again.
+        intermediate: a build works with it, and it ends with the build.
         state: where it is in its life.
     """
 
@@ -64,6 +65,7 @@ class Record:
     mounts: list[dict[str, Any]] = field(default_factory=list)
     endpoints: dict[str, Any] = field(default_factory=dict)
     restart_count: int = 0
+    intermediate: bool = False
     state: State = field(default_factory=State)
 
     FILE = "container.json"

@@ -12,13 +12,15 @@ from typing import Any
 
 from pocket_engine.containers import config as configs
 from pocket_engine.containers import host_config as host_configs
-from pocket_engine.containers import lifecycle, links, mounts, names, restart, timestamps
+from pocket_engine.containers import joining, lifecycle, links, mounts, names, restart, timestamps
 from pocket_engine.containers.container import Container, Parts
 from pocket_engine.containers.exec import Exec
 from pocket_engine.containers.record import Record
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.errors import BadRequest, Conflict, EngineError, NotFound
 from pocket_engine.filters import Filters
+from pocket_engine.images import platforms
+from pocket_engine.images.image import Image
 from pocket_engine.images.store import Use
 
 _KILLED = 137
@@ -76,7 +78,7 @@ class Containers:
         """What `docker exec` made, by its id.
 
         Raises:
-            NotFound: there is none, or its container does not run any more.
+            NotFound: there is none, or it ended long ago.
         """
         for container in self.all():
             if id in container.execs:
@@ -106,12 +108,16 @@ class Containers:
 
     # One more.
 
-    def create(self, name: str, request: dict[str, Any]) -> tuple[Container, list[str]]:
+    def create(
+        self, name: str, request: dict[str, Any], platform: str = "", intermediate: bool = False
+    ) -> tuple[Container, list[str]]:
         """Make a container.
 
         Args:
             name: wanted; "" for any.
             request: the API's body: Config, HostConfig and NetworkingConfig.
+            platform: for which the image must be made; "" for any.
+            intermediate: a build works with it. Until it is removed or kept, prune leaves it alone.
 
         Returns:
             The container, and warnings for its maker.
@@ -126,10 +132,14 @@ class Containers:
             raise BadRequest("Config cannot be empty in order to create a container")
         chosen = names.check(name) if name else ""
         image = self.parts.images.get(request.get("Image") or "")
+        if platform:
+            _check_platform(image, request["Image"], platform)
         config = configs.completed(request, image.config.get("config") or {})
         host_config, warnings = host_configs.completed(request.get("HostConfig") or {})
         id = secrets.token_hex(32)
-        self._settle_network(id, config, host_config)
+        if host_config["NetworkMode"].startswith("container:"):
+            joining.check(request)
+        self._settle_namespaces(id, config, host_config)
         mode = host_config["NetworkMode"]
         record = Record(
             id=id,
@@ -140,9 +150,17 @@ class Containers:
             host_config=host_config,
             mounts=mounts.points(config, host_config, self._mounts_of),
             endpoints=self.parts.networks.endpoints(mode, _endpoints(mode, request), id),
+            intermediate=intermediate,
         )
         links.check(host_config["Links"], self.get)
         return self._make(record), warnings
+
+    def keep(self, container: Container) -> None:
+        """A build leaves an intermediate container behind: from now on it is one like any other."""
+        with container.lock:
+            container.record.intermediate = False
+            if not container.is_removed:
+                container.save()
 
     def rename(self, container: Container, name: str) -> None:
         """Give it another name.
@@ -153,13 +171,16 @@ class Containers:
         """
         if not name:
             raise BadRequest("Neither old nor new names may be empty")
-        bare = names.check(name)
-        if bare == container.name:
+        if name.removeprefix("/") == container.name:
             raise BadRequest("Renaming a container with the same name as its current name")
-        with container.lock, self._lock:
-            self._check_unused(bare)
-            old, container.record.name = container.name, bare
-            container.save()
+        try:
+            bare = names.check(name)
+            with container.lock, self._lock:
+                self._check_unused(bare)
+                old, container.record.name = container.name, bare
+                container.save()
+        except (BadRequest, Conflict) as error:
+            raise type(error)(f"Error when allocating new name: {error.message}") from error
         self.parts.networks.rename(container.id, bare)
         container.publish("rename", oldName=f"/{old}")
 
@@ -267,6 +288,7 @@ class Containers:
             if (
                 before is not None
                 and created >= before
+                or container.record.intermediate
                 or not filters.labels(container.record.config["Labels"])
             ):
                 continue
@@ -281,11 +303,16 @@ class Containers:
     # The engine's start and end.
 
     def resume(self) -> None:
-        """At the engine's start: what ran when an earlier one ended is treated as its policy says."""
+        """At the engine's start: what ran when an earlier one ended is treated as its policy says.
+
+        Containers of builds go: the builds have ended too.
+        """
         crashed, self._crashed = self._crashed, []
         for container in self.all():
             state, host_config = container.record.state, container.record.host_config
-            if state.status != "created" and restart.applies(
+            if container.record.intermediate:
+                self.remove(container, volumes=True)
+            elif state.status != "created" and restart.applies(
                 host_config["RestartPolicy"],
                 state.exit_code,
                 container.record.restart_count,
@@ -307,7 +334,7 @@ class Containers:
 
     def _stop_for_now(self, container: Container) -> None:
         by_user = container.record.state.stopped_by_user
-        lifecycle.stop(container, _STOP_SECONDS_AT_SHUTDOWN)
+        lifecycle.stop(container, 0 if container.record.intermediate else _STOP_SECONDS_AT_SHUTDOWN)
         with container.lock:
             container.record.state.stopped_by_user = by_user
             if not container.is_removed:
@@ -392,20 +419,27 @@ class Containers:
             archive.seek(0)
             self.parts.runner.files(sandbox, None).unpack(os.path.dirname(target), archive)
 
-    def _settle_network(self, id: str, config: dict[str, Any], host_config: dict[str, Any]) -> None:
+    def _settle_namespaces(self, id: str, config: dict[str, Any], host_config: dict[str, Any]) -> None:
+        for kind in ("NetworkMode", "PidMode", "IpcMode"):
+            name = host_config[kind].removeprefix("container:")
+            if name != host_config[kind]:
+                host_config[kind] = f"container:{self._other(name).id}"
         mode = host_config["NetworkMode"]
         if mode.startswith("container:"):
             other = self.get(mode.removeprefix("container:"))
-            host_config["NetworkMode"] = f"container:{other.id}"
             config["Hostname"] = other.record.config["Hostname"]
         elif mode == "host":
             config["Hostname"] = config["Hostname"] or socket.gethostname()
         config["Hostname"] = config["Hostname"] or id[:12]
 
     def _mounts_of(self, name: str) -> list[mounts.MountPoint]:
+        return self._other(name).record.mounts
+
+    def _other(self, name: str) -> Container:
+        """A container that the request for another one names."""
         try:
-            return self.get(name).record.mounts
-        except NotFound as error:
+            return self.get(name)
+        except NotFound as error:  # Of which clients would think that it means the image.
             raise BadRequest(error.message) from error
 
     def _check_unused(self, name: str) -> None:
@@ -428,6 +462,16 @@ class Containers:
         with contextlib.suppress(FileNotFoundError):
             os.rename(folder, grave / folder.name)
         return grave
+
+
+def _check_platform(image: Image, name: str, platform: str) -> None:
+    wanted = platforms.parse(platform)
+    if not wanted.fits(image.config):
+        actual = f"{image.config.get('os')}/{image.config.get('architecture')}"
+        raise NotFound(
+            f"image with reference {name} was found but does not match the specified platform: "
+            f"wanted {wanted}, actual: {actual}"
+        )
 
 
 def _endpoints(mode: str, request: dict[str, Any]) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ def inspect(container: Container, size: bool = False) -> dict[str, Any]:
             "MountLabel": "",
             "ProcessLabel": "",
             "AppArmorProfile": "",
-            "ExecIDs": list(container.execs) or None,
+            "ExecIDs": [id for id, one in container.execs.items() if one.is_running] or None,
             "HostConfig": record.host_config,
             "GraphDriver": _graph_driver(container),
             **(sizes(container) if size else {}),

@@ -15,15 +15,22 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 class Inside(Tree):
     """The files of a container, for starting a program in it."""
 
-    def make_folder(self, path: str) -> str:
-        """Make a working directory where there is none; its path without symbolic links.
+    def working_folder(self, path: str, make: bool) -> str:
+        """A working directory's path without symbolic links.
+
+        Args:
+            path: as it was asked for.
+            make: whether to make it when it is not there.
 
         Raises:
-            CannotStart: there is something else, or it cannot be made.
+            CannotStart: it is not there, or is something else, or cannot be made.
         """
         try:
             folder = self._resolve(path)
-            os.makedirs(self._outside(folder), exist_ok=True)
+            if make:
+                os.makedirs(self._outside(folder), exist_ok=True)
+            elif not stat.S_ISDIR(os.stat(self._outside(folder)).st_mode):
+                raise FileExistsError
         except FileExistsError:
             raise CannotStart(_cannot_change_to(path, os.strerror(errno.ENOTDIR))) from None
         except OSError as error:

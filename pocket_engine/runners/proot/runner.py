@@ -72,7 +72,7 @@ class ProotRunner:
     ) -> Monitored:
         files = view.files()
         identity = _identity(program, view)
-        folder = files.make_folder(program.folder)
+        folder = files.working_folder(program.folder, make=first is None)
         environment = dict(entry.split("=", 1) for entry in program.environment if "=" in entry)
         environment["HOME"] = environment.get("HOME") or identity.home
         path = files.executable(program.arguments[0], environment.get("PATH", ""), folder)
