@@ -52,10 +52,10 @@ class Engine:
         self.networks = Networks(data_root, self.events)
         self.volumes = Volumes(data_root, self.events)
         self.registry = Registry(self.images, data_root, mirrors)
-        self.builder = Builder(steps.Parts(data_root, self.images, self.registry, self.runner, self.networks))
         self.containers = Containers(
             data_root, Parts(self.runner, self.images, self.networks, self.volumes, self.events)
         )
+        self.builder = Builder(steps.Parts(data_root, self.images, self.registry, self.containers))
 
     def start(self) -> None:
         """Start what ran before, as its restart policies say."""

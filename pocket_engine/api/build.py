@@ -72,7 +72,7 @@ def _options() -> BuildOptions:
         no_cache=context.flag("nocache"),
         cache_from=tuple(_json("cachefrom", "cache-from", [])),
         pull=context.flag("pull"),
-        remove=context.flag("rm"),
+        remove=context.flag("rm", default=True) or context.flag("forcerm"),
         force_remove=context.flag("forcerm"),
         network="" if network in _OWN_NETWORK else network,
         extra_hosts=hosts,

@@ -13,7 +13,8 @@
 
 A step is a statement that was carried out on the image that the step before it left. It leaves an image
 too: with one more entry of history, and one more layer when files have changed. These images are the
-cache. When a build is killed, the images of its finished steps are there; all else was in `tmp/`.
+cache. When a build is killed, the images of its finished steps are there; all else was in `tmp/`, or in the
+container of a RUN, which goes at the engine's next start.
 
 All that takes time is a generator: it yields what the client is told, as it happens (see `stream`).
 Closing it gives the build up.

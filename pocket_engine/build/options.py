@@ -23,8 +23,8 @@ class BuildOptions:
         no_cache: whether every step is carried out.
         cache_from: images whose steps may be used; empty for all that was built here.
         pull: whether the images that FROM names are looked for in their registries, though they are here.
-        remove: whether steps say that their containers were removed. None is ever kept.
-        force_remove: likewise after a failure.
+        remove: whether the containers of steps are removed.
+        force_remove: whether that of a step that failed is.
         network: what RUN is connected to: a network's name, `none`, or empty for the machine's own network.
         extra_hosts: lines for /etc/hosts, each `name:address`.
         memory: bytes that RUN may take; 0 for any number.
@@ -41,7 +41,7 @@ class BuildOptions:
     no_cache: bool = False
     cache_from: tuple[str, ...] = ()
     pull: bool = False
-    remove: bool = False
+    remove: bool = True
     force_remove: bool = False
     network: str = ""
     extra_hosts: tuple[str, ...] = ()

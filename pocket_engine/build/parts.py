@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pocket_engine.containers.store import Containers
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.images.registry import Registry
 from pocket_engine.images.store import ImageStore
-from pocket_engine.networks import Networks
-from pocket_engine.runners import Runner
 
 
 @dataclass(frozen=True)
@@ -20,16 +19,14 @@ class Parts:
         data_root: where unfinished things are kept.
         images: where images come from and go to.
         registry: where images come from that are not here.
-        runner: how RUN runs programs.
-        networks: what they are connected to.
+        containers: in which RUN runs programs.
         checksums: of files in images, by image, name and path. They never change.
     """
 
     data_root: DataRoot
     images: ImageStore
     registry: Registry
-    runner: Runner
-    networks: Networks
+    containers: Containers
     checksums: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     @contextmanager

@@ -1,27 +1,18 @@
 """RUN: a command in a container of its own. What it writes is the next layer."""
 
-import posixpath
 from pathlib import Path
 from typing import Any
 
-from pocket_engine.build.copying import LayerFolder
 from pocket_engine.build.dockerfile import Statement
 from pocket_engine.build.options import BuildOptions
 from pocket_engine.build.output import follow
 from pocket_engine.build.parts import Parts
 from pocket_engine.build.state import State
 from pocket_engine.build.stream import Telling
-from pocket_engine.build.tree import Tree
-from pocket_engine.containers.host_config import DEFAULT_CAPABILITIES
-from pocket_engine.errors import EngineError
-from pocket_engine.images.progress import short
-from pocket_engine.networks import Attachment, Member
-from pocket_engine.runners import CannotStart, Mount, Program, Root, Sandbox
-
-_RUNC = (
-    "failed to create shim task: OCI runtime create failed: runc create failed: "
-    "unable to start container process: "
-)
+from pocket_engine.containers import snapshot
+from pocket_engine.containers.container import Container
+from pocket_engine.errors import EngineError, NotFound
+from pocket_engine.runners import Root
 
 
 class CommandFailed(Exception):
@@ -65,11 +56,36 @@ class Run:
             shown = [f"|{len(relevant)}", *pairs, *self._command]
         return self._state.config | {"Cmd": shown, "Entrypoint": None}
 
-    def carry_out(self, container_id: str, scratch: Path) -> Telling[Path]:
+    def create_container(self) -> Container:
+        """The container that the command will run in.
+
+        Raises:
+            EngineError: it cannot be.
+        """
+        if not self._state.image:
+            raise EngineError(f'exec: "{self._command[0]}": there is no file in scratch yet: COPY it there')
+        variables = self._state.environment() | self._arguments
+        request = self._state.config | {
+            "Cmd": self._command,
+            "Entrypoint": [""],  # None, and not the image's.
+            "Env": [f"{name}={value}" for name, value in variables.items()],
+            "Healthcheck": {"Test": ["NONE"]},
+            "HostConfig": {
+                "NetworkMode": self._options.network or "host",
+                "ExtraHosts": list(self._options.extra_hosts),
+                "Memory": self._options.memory,
+                "ShmSize": self._options.shm_size,
+                "LogConfig": {"Type": "none"},
+            },
+        }
+        container, _ = self._parts.containers.create("", request, intermediate=True)
+        return container
+
+    def carry_out(self, container: Container, scratch: Path) -> Telling[Path]:
         """Run the command to its end. Tells what it prints.
 
         Args:
-            container_id: 64 hexadecimal digits.
+            container: where.
             scratch: an empty folder.
 
         Returns:
@@ -79,66 +95,18 @@ class Run:
             CommandFailed: its exit code is not 0.
             EngineError: it could not be started.
         """
-        image = self._state.image
-        root = Root(self._parts.images.layer_paths(image) if image else (), scratch / "root")
-        attachment = self._attach(container_id, scratch)
-        try:
-            sandbox = self._sandbox(container_id, root, attachment, scratch)
-            self._parts.runner.prepare(root)
-            program = self._program(sandbox, attachment)
-            exit_code = yield from follow(
-                lambda streams: self._parts.runner.start(sandbox, program, streams), self._options.memory
-            )
-        except CannotStart as error:
-            if error.message.startswith("exec:"):
-                raise EngineError(f"{_RUNC}{error.message}: unknown") from None
-            raise EngineError(error.message) from None
-        finally:
-            attachment.close()
+        exit_code = yield from follow(container)
         if exit_code:
             raise CommandFailed(self._command, exit_code)
-        return self._parts.runner.freeze(root)
+        return self._changes(container, scratch)
 
-    def _attach(self, container_id: str, scratch: Path) -> Attachment:
-        name, mode = short(container_id), self._options.network or "host"
-        folder = scratch / "network"
-        folder.mkdir()
-        endpoints = self._parts.networks.endpoints(mode, None, container_id)
-        hosts = self._options.extra_hosts
-        member = Member(container_id, name, name, folder, mode=mode, endpoints=endpoints, extra_hosts=hosts)
-        return self._parts.networks.attach(member)
-
-    def _sandbox(self, container_id: str, root: Root, attachment: Attachment, scratch: Path) -> Sandbox:
-        return Sandbox(
-            id=container_id,
-            root=root,
-            hostname=short(container_id),
-            mounts=(*self._volumes(root, scratch), *attachment.mounts),
-            capabilities=DEFAULT_CAPABILITIES,
-            shm_size=self._options.shm_size,
-            host_network=attachment.host_network,
-            address=attachment.address,
-        )
-
-    def _program(self, sandbox: Sandbox, attachment: Attachment) -> Program:
-        variables = {"HOSTNAME": sandbox.hostname} | self._state.environment() | self._arguments
-        return Program(
-            arguments=tuple(self._command),
-            environment=(*(f"{name}={value}" for name, value in variables.items()), *attachment.environment),
-            folder=self._state.config["WorkingDir"] or "/",
-            user=self._state.config["User"],
-        )
-
-    def _volumes(self, root: Root, scratch: Path) -> list[Mount]:
-        """The folders that VOLUME names: what is written there does not become part of the image."""
-        mounts = []
-        tree = Tree(root.layers)
-        for number, target in enumerate(sorted(self._state.config["Volumes"] or {})):
-            folder = scratch / f"volume-{number}"
-            volume = LayerFolder(folder, ())
-            content = tree.find(target)
-            if content and content.is_folder:
-                volume.copy_content(tree, content, "", None)
-            volume.finish()
-            mounts.append(Mount(folder, posixpath.join("/", target)))
-        return mounts
+    def _changes(self, container: Container, scratch: Path) -> Path:
+        """What the container has written. It is taken away from it, unless the container is to be kept."""
+        with container.lock:
+            if container.is_removed:
+                raise NotFound(f"No such container: {container.id}")
+            root = container.root
+            if not self._options.remove:
+                snapshot.copy(root.folder, scratch)
+                root = Root(root.layers, scratch)
+            return container.parts.runner.freeze(root).rename(scratch / "changes")

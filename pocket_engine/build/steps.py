@@ -8,7 +8,7 @@ changed, and an image.
 
 import posixpath
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from pocket_engine.build.state import State
 from pocket_engine.build.stream import Telling
 from pocket_engine.build.transfer import Transfer
 from pocket_engine.build.tree import Tree
-from pocket_engine.errors import EngineError
+from pocket_engine.containers.container import Container
+from pocket_engine.errors import Conflict, EngineError
 from pocket_engine.images.image import Image
 
 _NEEDS_BUILDKIT = (
@@ -81,16 +82,30 @@ class Steps:
         container_config = run.container_config()
         if (yield from self._is_cached(state, container_config)):
             return
-        container_id = new_container_id()
-        yield stream.running_in(container_id)
-        with self._parts.scratch("run") as scratch:
-            try:
-                changes = yield from run.carry_out(container_id, scratch)
-            except Exception:
-                if self._options.force_remove:
-                    yield stream.removing(container_id)
-                raise
-            yield from self._commit(state, container_config, container_id, changes)
+        container = run.create_container()
+        try:
+            yield stream.running_in(container.id)
+            with self._parts.scratch("run") as scratch:
+                changes = yield from run.carry_out(container, scratch)
+                state.advance(commit(self._parts.images, state, container_config, container.id, changes))
+        except GeneratorExit:
+            self._remove(container)
+            raise
+        except Exception:
+            yield from self._leave(container, self._options.force_remove)
+            raise
+        yield from self._leave(container, self._options.remove)
+
+    def _leave(self, container: Container, removes: bool) -> Telling[None]:
+        if removes:
+            self._remove(container)
+            yield stream.removing(container.id)
+        else:
+            self._parts.containers.keep(container)
+
+    def _remove(self, container: Container) -> None:
+        with suppress(Conflict):  # Somebody else removes it.
+            self._parts.containers.remove(container, force=True, volumes=True)
 
     def _transfer(self, state: State, statement: Statement) -> Telling[None]:
         tree, origin = self._context.tree, None
@@ -154,7 +169,7 @@ class Steps:
         self, state: State, container_config: dict[str, Any], container_id: str, changes: Path | None = None
     ) -> Telling[None]:
         state.advance(commit(self._parts.images, state, container_config, container_id, changes))
-        if self._options.remove or self._options.force_remove:
+        if self._options.remove:
             yield stream.removing(container_id)
 
     @contextmanager

@@ -36,6 +36,11 @@ class Listener:
                 self._size += len(data)
                 self._changed.notify_all()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until `get` does not block, at most for a while. Returns whether it does not."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._chunks) or self._closed, seconds)
+
     def get(self) -> tuple[str, bytes] | None:
         """The next output and the stream it came from; None when there is no more."""
         with self._changed:

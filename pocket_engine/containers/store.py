@@ -177,8 +177,9 @@ class Containers:
             bare = names.check(name)
             with container.lock, self._lock:
                 self._check_unused(bare)
-                old, container.record.name = container.name, bare
-                container.save()
+                old = container.name
+                replace(container.record, name=bare).save(container.folder)
+                container.record.name = bare
         except (BadRequest, Conflict) as error:
             raise type(error)(f"Error when allocating new name: {error.message}") from error
         self.parts.networks.rename(container.id, bare)
@@ -201,8 +202,8 @@ class Containers:
             current = container.record.host_config
             changes = {name: value for name, value in wanted.items() if name in current and value}
             updated, warnings = host_configs.completed({**current, **changes})
+            replace(container.record, host_config=updated).save(container.folder)
             container.record.host_config = updated
-            container.save()
             if container.run and container.run.memory:
                 container.run.memory.watch()
             if container.run and "PidsLimit" in changes:
@@ -259,7 +260,7 @@ class Containers:
                 lifecycle.kill(container, "KILL")
         with container.lock:
             state.status = "removing"
-            container.save()
+            container.save_state()
             grave = self._buried(container.folder)
             with self._lock:
                 self._by_id.pop(container.id, None)
@@ -354,7 +355,7 @@ class Containers:
             record.state.status, record.state.pid = "exited", 0
             record.state.exit_code = container.exit_code = _KILLED
             record.state.finished_at = timestamps.now()
-            container.save()
+            container.save_state()
             self._crashed.append(container)
         self._by_id[record.id] = container
 
@@ -458,9 +459,9 @@ class Containers:
 
     def _buried(self, folder: Path) -> Path:
         """Take a container's folder out of its room, in one step; the result is to be removed."""
-        grave = self._data_root.scratch("container")
+        grave = self._data_root.unused("container")
         with contextlib.suppress(FileNotFoundError):
-            os.rename(folder, grave / folder.name)
+            os.rename(folder, grave)
         return grave
 
 

@@ -20,12 +20,17 @@ SECONDS = 10
 @pytest.fixture(scope="module")
 def image(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of an image with sh, cat, sleep and a few others, and the users root and app."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.add(small_root.make(tmp_path_factory.mktemp("image") / "root"), ".", filter=_owned)
-    client.api.import_image_from_data(packed.getvalue(), repository="small", tag="latest")
+    import_image(client, tmp_path_factory.mktemp("image"))
     yield IMAGE
     client.images.remove(IMAGE, force=True)
+
+
+def import_image(client: docker.DockerClient, folder: Path) -> None:
+    """Give an engine the image. `folder` is a new one."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.add(small_root.make(folder / "root"), ".", filter=_owned)
+    client.api.import_image_from_data(packed.getvalue(), repository="small", tag="latest")
 
 
 Run = Callable[..., Container]

@@ -17,6 +17,8 @@ from pocket_engine.build.builder import Builder
 from pocket_engine.build.options import BuildOptions
 from pocket_engine.build.parts import Parts
 from pocket_engine.build.tree import Tree
+from pocket_engine.containers import container as containers
+from pocket_engine.containers.store import Containers
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.errors import BadRequest, EngineError
 from pocket_engine.events import Events
@@ -25,6 +27,7 @@ from pocket_engine.images.registry import Registry
 from pocket_engine.images.store import ImageStore
 from pocket_engine.networks import Networks
 from pocket_engine.runners import choosing
+from pocket_engine.volumes import Volumes
 from tests.pocket_engine import small_root
 from tests.pocket_engine.tars import member, tar
 
@@ -39,15 +42,16 @@ class Workplace:
         self.data_root = DataRoot(folder / "data")
         events = Events()
         self.images = ImageStore(self.data_root, events)
-        self.builder = Builder(
-            Parts(
-                self.data_root,
-                self.images,
-                Registry(self.images, self.data_root),
-                choosing.choose(self.data_root, runner),
-                Networks(self.data_root, events),
-            )
+        parts = containers.Parts(
+            choosing.choose(self.data_root, runner),
+            self.images,
+            Networks(self.data_root, events),
+            Volumes(self.data_root, events),
+            events,
         )
+        self.containers = Containers(self.data_root, parts)
+        registry = Registry(self.images, self.data_root)
+        self.builder = Builder(Parts(self.data_root, self.images, registry, self.containers))
         layer = self.images.layers.add_folder(small_root.make(self.data_root.scratch("small") / "root"))
         config = {
             "architecture": "amd64",
