@@ -29,16 +29,24 @@ class DataRoot:
 
     def scratch(self, kind: str) -> Path:
         """A new empty folder in `tmp/`; what a crash leaves there is removed at the next start."""
-        folder = self.path / "tmp" / f"{kind}-{secrets.token_hex(8)}"
+        folder = self.unused(kind)
         folder.mkdir()
         return folder
+
+    def unused(self, kind: str) -> Path:
+        """A name in `tmp/` for what is renamed to it, to be removed. That needs no room on a full disk."""
+        return self.path / "tmp" / f"{kind}-{secrets.token_hex(8)}"
 
 
 def write_json(file: Path, content: Any) -> None:
     """Replace a file in one step: readers, and the next start, see the old content or the new."""
     unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    unfinished.write_text(json.dumps(content))
-    os.replace(unfinished, file)
+    try:
+        unfinished.write_text(json.dumps(content))
+        os.replace(unfinished, file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def read_json(file: Path) -> Any:

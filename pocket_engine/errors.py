@@ -9,6 +9,12 @@ EngineError             an answer with a status code and a sentence
 """
 
 
+import errno
+import os
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
 class EngineError(Exception):
     """Something that the client is told, as `{"message": …}` with a status code.
 
@@ -52,3 +58,16 @@ class NotImplementedHere(EngineError):
     """A Docker Engine can do it, and an ordinary user's engine cannot. The sentence says why."""
 
     status = 501
+
+
+def in_words(error: OSError) -> EngineError:
+    """What the client is told when the operating system did not do what it should.
+
+    A full disk is named as that, without the file of the engine's own for which there was no room.
+    """
+    if error.errno is None:
+        return EngineError(str(error))
+    reason = os.strerror(error.errno).lower()
+    if error.errno in _NO_ROOM:
+        return EngineError(f"{reason}; remove what is not needed (`docker system prune`) and try again")
+    return EngineError(f"{error.filename}: {reason}" if error.filename else reason)

@@ -178,8 +178,8 @@ class Volumes:
                 raise
             if found := users(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(found)}]")
-            grave = self._data_root.scratch("volume")
-            os.rename(self._room / name, grave / name)
+            grave = self._data_root.unused("volume")
+            os.rename(self._room / name, grave)
         remove_tree(grave)
         self._events.publish("volume", "destroy", volume.name, {"driver": DRIVER})
 
@@ -211,11 +211,15 @@ class Volumes:
 
     def _write(self, volume: Volume) -> None:
         folder = self._data_root.scratch("volume")
-        (folder / _DATA).mkdir(mode=0o755)
-        record = asdict(volume)
-        del record["mountpoint"]  # The data root may be moved.
-        write_json(folder / _RECORD, record)
-        os.rename(folder, self._room / volume.name)
+        try:
+            (folder / _DATA).mkdir(mode=0o755)
+            record = asdict(volume)
+            del record["mountpoint"]  # The data root may be moved.
+            write_json(folder / _RECORD, record)
+            os.rename(folder, self._room / volume.name)
+        except OSError:
+            remove_tree(folder)
+            raise
 
 
 def disk_usage(folder: Path) -> int:

@@ -25,7 +25,7 @@ from pocket_engine.api import (
     volumes,
 )
 from pocket_engine.engine import Engine
-from pocket_engine.errors import BadRequest, EngineError, NotFound
+from pocket_engine.errors import BadRequest, EngineError, NotFound, in_words
 
 log = logging.getLogger(__name__)
 
@@ -98,4 +98,6 @@ def _misunderstood(error: HTTPException) -> Response:
 
 def _failed(error: Exception) -> Response:
     log.error("%s %s failed", request.method, request.path, exc_info=error)
+    if isinstance(error, OSError):
+        return _told(in_words(error))
     return _told(EngineError(str(error) or type(error).__name__))

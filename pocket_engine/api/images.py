@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from pocket_engine.api import context, streams
 from pocket_engine.api.versions import api_version
 from pocket_engine.build.changes import changed
-from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere
+from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere, in_words
 from pocket_engine.images import credentials, importing, loading, references, removal, saving, views
 from pocket_engine.images.image import Image
 
@@ -56,7 +56,7 @@ def load() -> Response:
 @blueprint.post("/images/create")
 def create() -> Response:
     if source := context.text("fromSrc"):
-        return streams.json_lines(_with_errors(_import(source)))
+        return _answer(_import(source))
     name, tag = context.text("fromImage"), context.text("tag")
     if not name:
         raise BadRequest("fromImage or fromSrc must be given")
@@ -64,8 +64,7 @@ def create() -> Response:
     if tag:
         is_digest = tag.startswith("sha256:")
         reference = reference.with_digest(tag) if is_digest else reference.with_tag(tag)
-    items = context.engine().registry.pull(reference, context.text("platform"), _credentials())
-    return streams.json_lines(_with_errors(items))
+    return _answer(context.engine().registry.pull(reference, context.text("platform"), _credentials()))
 
 
 @blueprint.get("/images/<path:name>/json")
@@ -95,7 +94,7 @@ def push(name: str) -> Response:
         reference = reference.with_tag(wanted)
     if reference.digest:
         raise BadRequest("cannot push a digest reference")
-    return streams.json_lines(_with_errors(context.engine().registry.push(reference, _credentials())))
+    return _answer(context.engine().registry.push(reference, _credentials()))
 
 
 @blueprint.delete("/images/<path:name>")
@@ -165,12 +164,24 @@ def _credentials() -> credentials.Credentials:
     return credentials.from_header(flask.request.headers.get("X-Registry-Auth", ""))
 
 
+def _answer(items: Iterator[dict[str, Any]]) -> Response:
+    """A stream, if it begins. An error before that is the whole answer, with a status code of its own."""
+    first = next(items)
+
+    def all_items() -> Iterator[dict[str, Any]]:
+        yield first
+        yield from items
+
+    return streams.json_lines(_with_errors(all_items()))
+
+
 def _with_errors(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The items of a stream; an error on the way becomes the last one: the status code has been sent."""
     try:
         yield from items
-    except EngineError as error:
-        yield {"errorDetail": {"message": error.message}, "error": error.message}
+    except (EngineError, OSError) as error:
+        message = (in_words(error) if isinstance(error, OSError) else error).message
+        yield {"errorDetail": {"message": message}, "error": message}
 
 
 def _for_version(image: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """One build, from the first FROM to the tags."""
 
-import os
 
 from pocket_engine.build import stream, words
 from pocket_engine.build.arguments import Arguments
@@ -13,7 +12,7 @@ from pocket_engine.build.run import CommandFailed
 from pocket_engine.build.state import State
 from pocket_engine.build.steps import Steps
 from pocket_engine.build.stream import Telling
-from pocket_engine.errors import BadRequest, EngineError
+from pocket_engine.errors import BadRequest, EngineError, in_words
 from pocket_engine.images import platforms, references
 from pocket_engine.images.image import Image
 from pocket_engine.images.progress import short
@@ -58,7 +57,7 @@ class Build:
         except EngineError as error:
             yield stream.failed(error.message)
         except OSError as error:
-            yield stream.failed(f"{error.filename or 'build'}: {os.strerror(error.errno or 0).lower()}")
+            yield stream.failed(in_words(error).message)
 
     def _run(self) -> Telling[None]:
         if self._dockerfile.warnings:

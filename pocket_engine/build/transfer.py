@@ -12,7 +12,7 @@ from pocket_engine.build.sources import Source
 from pocket_engine.build.state import State
 from pocket_engine.build.stream import Telling
 from pocket_engine.build.tree import Tree
-from pocket_engine.errors import EngineError
+from pocket_engine.errors import EngineError, in_words
 
 
 class Transfer:
@@ -77,8 +77,7 @@ class Transfer:
             for source in self.sources:
                 self._write(layer, source, target, owner)
         except OSError as error:
-            reason = f"{error.filename}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
-            raise EngineError(f"failed to copy files: {reason}") from None
+            raise EngineError(f"failed to copy files: {in_words(error).message}") from None
 
     def _find(self, written: str) -> Telling[list[Source]]:
         if written.startswith(("http://", "https://")):

@@ -159,6 +159,16 @@ class Container:
         """Store its record."""
         self.record.save(self.folder)
 
+    def save_state(self) -> None:
+        """Store what has happened to it already, and cannot be refused any more.
+
+        Where a full disk takes no note of it, the next start of the engine believes what it finds.
+        """
+        try:
+            self.save()
+        except OSError as error:
+            log.warning("the state of container %s could not be stored: %s", self.id[:12], error)
+
     def publish(self, action: str, **attributes: str) -> None:
         """Tell that something happened to it."""
         known = {"image": self.record.config["Image"], "name": self.name}
@@ -238,13 +248,13 @@ class Container:
             told = error if isinstance(error, EngineError) else _as_the_engine_says_it(error)
             state.error = told.message
             state.exit_code = error.exit_code if isinstance(error, CannotStart) else 128
-            self.save()
+            self.save_state()
             self.audience.dismiss()
             raise told from error
         self.run = run
         state.status, state.pid, state.started_at = "running", run.running.pid, timestamps.now()
         state.exit_code, state.error, state.oom_killed = 0, "", False
-        self.save()
+        self.save_state()
         self.publish("start")
         if run.health:
             run.health.watch()
@@ -343,7 +353,7 @@ class Container:
         self.exit_code = exit_code
         state.status = "exited" if delay is None else "restarting"
         state.pid, state.exit_code, state.finished_at = 0, exit_code, timestamps.now()
-        self.save()
+        self.save_state()
         self.exits += 1
         self.publish("die", exitCode=str(exit_code))
         if self.log:
@@ -364,7 +374,7 @@ class Container:
         except EngineError as error:
             log.warning("container %s was not restarted: %s", self.id[:12], error.message)
             state.status = "exited"
-            self.save()
+            self.save_state()
             self.changed.notify_all()
             return None
 

@@ -32,7 +32,7 @@ def stop(container: Container, seconds: int | None = None, signal: str = "") -> 
         if container.run is None:  # It waits for its next run.
             state.status = "exited"
             container.changed.notify_all()
-        container.save()
+        container.save_state()
         run = container.run
     if run:
         if seconds is None:
@@ -77,7 +77,7 @@ def kill(container: Container, signal: str) -> None:
                 state.status = "exited"
                 container.changed.notify_all()
         state.stopped_by_user = True
-        container.save()
+        container.save_state()
     if run:
         _send(container, run, number)
         if number == signals.number("KILL"):
@@ -124,7 +124,7 @@ def pause(container: Container) -> None:
             raise Conflict(f"Container {container.id} is already paused")
         run.pause()
         container.record.state.status = "paused"
-        container.save()
+        container.save_state()
         container.publish("pause")
 
 
@@ -143,7 +143,7 @@ def unpause(container: Container) -> None:
 def _resume(container: Container, run: Run) -> None:
     run.resume()
     container.record.state.status = "running"
-    container.save()
+    container.save_state()
     container.publish("unpause")
 
 

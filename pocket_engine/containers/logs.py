@@ -16,6 +16,7 @@ from pocket_engine.containers import timestamps
 log = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 0.5
+DEFAULT_LIMITS = {"max-size": "100m", "max-file": "2"}
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -71,12 +72,16 @@ class Log:
 
     Args:
         file: the newest file; older ones have `.1`, `.2`, … after their names.
-        options: `max-size` (such as `10m`) and `max-file` of the log configuration.
+        options: `max-size` (such as `10m`; negative: no limit) and `max-file` of the log configuration.
+            Without `max-size` there are two files of 100 MB: a program that talks without end would fill the
+            user's own disk.
     """
 
     def __init__(self, file: Path, options: dict[str, str]) -> None:
         self.file = file
-        self._max_size = _bytes(options.get("max-size", ""))
+        if "max-size" not in options:
+            options = DEFAULT_LIMITS
+        self._max_size = _bytes(options["max-size"])
         self._max_files = int(options.get("max-file", "1"))
         self._written = threading.Condition()
         self._run = 0  # Counts runs; a follower leaves when the run that it met is over.
@@ -131,11 +136,13 @@ class Log:
     def _write(self, output: BinaryIO, lines: list[str]) -> None:
         if self._is_torn:  # Perhaps in the middle of a line.
             output.write(b"\n")
-        if not self._max_size:
-            output.write(("\n".join(lines) + "\n").encode())
+        encoded = [f"{line}\n".encode() for line in lines]
+        size = sum(map(len, encoded))
+        if self._max_size <= 0 or output.tell() + size < self._max_size:
+            output.write(b"".join(encoded))
             return
-        for line in lines:
-            output.write(f"{line}\n".encode())
+        for line in encoded:
+            output.write(line)
             if output.tell() >= self._max_size:
                 self._output = output = self._rotated(output)
 

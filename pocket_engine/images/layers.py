@@ -8,7 +8,6 @@ All are finished in `tmp/` and renamed. That is enough against a killed engine, 
 laptops and hubs; against a power cut it is not: nothing waits for the disk.
 """
 
-import errno
 import hashlib
 import os
 import stat
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pocket_engine.data_root import DataRoot, read_json, remove_tree, write_json
-from pocket_engine.errors import EngineError, NotFound
+from pocket_engine.errors import EngineError, NotFound, in_words
 from pocket_engine.images.compression import compression_of, decompressed
 from pocket_engine.images.packing import pack
 from pocket_engine.images.unpacking import unpack
@@ -189,9 +188,9 @@ class LayerStore:
             layer = self.find(diff_id)
             if layer is None:
                 return
-            grave = self._data_root.scratch("removed")
+            grave = self._data_root.unused("removed")
             self._record(diff_id).unlink()  # First: without it there is no layer.
-            os.replace(self.path(diff_id), grave / "diff")
+            os.replace(self.path(diff_id), grave)
             self.blob(layer.digest).unlink(missing_ok=True)
         remove_tree(grave)
 
@@ -278,16 +277,6 @@ def _check(what: str, promised: str, found: str) -> None:
         raise EngineError(
             f"filesystem {what} verification failed for digest {promised}: its bytes are {found}"
         )
-
-
-def in_words(error: OSError) -> EngineError:
-    """What the client is told when the disk does not take what it should keep."""
-    if error.errno is None:
-        return EngineError(str(error))
-    reason = os.strerror(error.errno).lower()
-    if error.errno == errno.ENOSPC:
-        reason += "; remove what is not needed (`docker system prune`) and try again"
-    return EngineError(f"write {error.filename or 'layer'}: {reason}")
 
 
 def _hex(digest: str) -> str:

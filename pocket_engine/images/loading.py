@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pocket_engine.data_root import DataRoot, remove_tree
-from pocket_engine.errors import BadRequest, EngineError
+from pocket_engine.errors import BadRequest, EngineError, in_words
 from pocket_engine.images import platforms
 from pocket_engine.images.compression import decompressed_stream
-from pocket_engine.images.layers import in_words
 from pocket_engine.images.media_types import INDEXES
 from pocket_engine.images.progress import progress
 from pocket_engine.images.references import parse

@@ -13,10 +13,10 @@ from typing import Any
 
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.errors import EngineError, NotFound
+from pocket_engine.errors import in_words as disk_in_words
 from pocket_engine.images import platforms
 from pocket_engine.images.distribution import Remote
 from pocket_engine.images.image import Image
-from pocket_engine.images.layers import in_words as disk_in_words
 from pocket_engine.images.media_types import (
     CONFIGS,
     DOCKER_LIST,

@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 
 from pocket_engine.data_root import DataRoot, remove_tree
 from pocket_engine.errors import EngineError
+from pocket_engine.errors import in_words as disk_in_words
 from pocket_engine.images.distribution import Remote
 from pocket_engine.images.image import Image
-from pocket_engine.images.layers import in_words as disk_in_words
 from pocket_engine.images.media_types import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST
 from pocket_engine.images.progress import progress, step
 from pocket_engine.images.references import Reference

@@ -1,5 +1,9 @@
-"""Which name means which image: one small file, replaced as a whole."""
+"""Which name means which image: one small file, replaced as a whole.
 
+Also on a full disk a name can be taken away, or nobody could make room: for that there is a reserve.
+"""
+
+import contextlib
 from pathlib import Path
 
 from pocket_engine.data_root import read_json, write_json
@@ -15,6 +19,7 @@ class Tags:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._reserve = file.with_name("reserve")  # As much room as the table needs when names go.
         self._images: dict[str, str] = read_json(file) if file.exists() else {}
 
     def get(self, reference: Reference) -> str | None:
@@ -32,10 +37,15 @@ class Tags:
 
     def set(self, reference: Reference, image_id: str) -> None:
         """Give a name, which is taken from the image that had it."""
-        self._images[str(reference)] = image_id
-        write_json(self._file, self._images)
+        self._replace({**self._images, str(reference): image_id})
+        with contextlib.suppress(OSError):
+            self._reserve.write_bytes(bytes(self._file.stat().st_size))
 
     def remove(self, reference: Reference) -> None:
         """Take a name away."""
-        del self._images[str(reference)]
-        write_json(self._file, self._images)
+        self._reserve.unlink(missing_ok=True)
+        self._replace({name: found for name, found in self._images.items() if name != str(reference)})
+
+    def _replace(self, images: dict[str, str]) -> None:
+        write_json(self._file, images)
+        self._images = images
