@@ -23,7 +23,7 @@ from pocket_engine.images.compression import compression_of, decompressed
 from pocket_engine.images.progress import progress
 from pocket_engine.images.unpacking import unpack
 
-_CHUNK = 64 * 1024
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)

@@ -72,11 +72,14 @@ def library(data_root: DataRoot) -> Path:
     fingerprint = hashlib.sha256(" ".join(OPTIONS).encode())
     for source in (*sources, *sorted(SOURCES.glob("*.h"))):
         fingerprint.update(source.read_bytes())
-    built = data_root / "native" / f"libpocket-{fingerprint.hexdigest()[:16]}.so"
+    room = data_root / "native"
+    built = room / f"libpocket-{fingerprint.hexdigest()[:16]}.so"
     if built.exists():
         return built
-    built.parent.mkdir(exist_ok=True)
-    scratch = data_root.scratch("native")
+    if room.exists():  # Other versions, and what a killed engine has left.
+        remove_tree(room)
+    scratch = room / "unfinished"
+    scratch.mkdir(parents=True)
     failures = []
     try:
         unfinished = scratch / "libpocket.so"
