@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+_RESERVE_BYTES = 1 << 20
+
 
 class DataRoot:
     """The engine's folder. Each kind of thing has a room of its own in it.
@@ -21,6 +23,7 @@ class DataRoot:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._reserve = path / "reserve"
         for room in self.ROOMS:
             (path / room).mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -36,6 +39,20 @@ class DataRoot:
     def unused(self, kind: str) -> Path:
         """A name in `tmp/` for what is renamed to it, to be removed. That needs no room on a full disk."""
         return self.path / "tmp" / f"{kind}-{secrets.token_hex(8)}"
+
+    def keep_reserve(self) -> None:
+        """Set some room aside, if there is any, for what must be possible on a full disk: start, remove."""
+        if self._reserve.exists():
+            return
+        try:
+            with self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+        except OSError:
+            self.use_reserve()
+
+    def use_reserve(self) -> None:
+        """Give the room free that was set aside."""
+        self._reserve.unlink(missing_ok=True)
 
 
 def write_json(file: Path, content: Any) -> None:

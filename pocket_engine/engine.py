@@ -44,6 +44,7 @@ class Engine:
     def __init__(self, data_root: DataRoot, runner: str | None = None, mirrors: Sequence[str] = ()) -> None:
         self.data_root, self.mirrors = data_root, tuple(mirrors)
         self._lock = _lock(data_root)  # Held as long as this process lives, however it ends.
+        data_root.use_reserve()
         _sweep(data_root)
         self.id = _identity(data_root)
         self.events = Events()
@@ -59,6 +60,7 @@ class Engine:
 
     def start(self) -> None:
         """Start what ran before, as its restart policies say."""
+        self.data_root.keep_reserve()
         self.containers.resume()
 
     def close(self) -> None:

@@ -8,7 +8,6 @@ EngineError             an answer with a status code and a sentence
 └── NotImplementedHere 501 a Docker Engine can, an ordinary user's cannot; the sentence says why
 """
 
-
 import errno
 import os
 

@@ -1,6 +1,5 @@
 """One build, from the first FROM to the tags."""
 
-
 from pocket_engine.build import stream, words
 from pocket_engine.build.arguments import Arguments
 from pocket_engine.build.cache import Cache, GivenCache, LocalCache, NoCache

@@ -55,7 +55,7 @@ class ImageStore:
         self._events = events
         self.lock = threading.RLock()
         self._folder = data_root / "images"
-        self._tags = Tags(self._folder / "tags.json")
+        self._tags = Tags(data_root)
         self._images = {f"sha256:{file.stem}": self._read(file) for file in self._records()}
         self._awaited: Counter[str] = Counter()  # By how many each layer is.
         self._collect_garbage()

@@ -1,12 +1,6 @@
-"""Which name means which image: one small file, replaced as a whole.
+"""Which name means which image: one small file, replaced as a whole."""
 
-Also on a full disk a name can be taken away, or nobody could make room: for that there is a reserve.
-"""
-
-import contextlib
-from pathlib import Path
-
-from pocket_engine.data_root import read_json, write_json
+from pocket_engine.data_root import DataRoot, read_json, write_json
 from pocket_engine.images.references import Reference, parse
 
 
@@ -14,13 +8,12 @@ class Tags:
     """The table of names. Its caller holds a lock.
 
     Args:
-        file: where it is kept; need not exist.
+        data_root: where it is kept.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._reserve = file.with_name("reserve")  # As much room as the table needs when names go.
-        self._images: dict[str, str] = read_json(file) if file.exists() else {}
+    def __init__(self, data_root: DataRoot) -> None:
+        self._data_root, self._file = data_root, data_root / "images/tags.json"
+        self._images: dict[str, str] = read_json(self._file) if self._file.exists() else {}
 
     def get(self, reference: Reference) -> str | None:
         """The id of the image that has this name with its tag or its digest, or None."""
@@ -38,14 +31,13 @@ class Tags:
     def set(self, reference: Reference, image_id: str) -> None:
         """Give a name, which is taken from the image that had it."""
         self._replace({**self._images, str(reference): image_id})
-        with contextlib.suppress(OSError):
-            self._reserve.write_bytes(bytes(self._file.stat().st_size))
 
     def remove(self, reference: Reference) -> None:
         """Take a name away."""
-        self._reserve.unlink(missing_ok=True)
+        self._data_root.use_reserve()  # Or nobody could make room on a full disk.
         self._replace({name: found for name, found in self._images.items() if name != str(reference)})
 
     def _replace(self, images: dict[str, str]) -> None:
         write_json(self._file, images)
         self._images = images
+        self._data_root.keep_reserve()

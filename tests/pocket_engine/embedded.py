@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,20 +29,21 @@ class EmbeddedEngine:
 
     Args:
         options: more of its command line, e.g. `("--runner", "proot")`.
+        through: a command that becomes the one it is given, e.g. `("unshare", "-m")`.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, through: Sequence[str] = ()) -> None:
         # Not pytest's own folder: with it, the path would be too long for a socket.
         self.folder = Path(tempfile.mkdtemp(prefix="pocket-"))
         self.socket, self.data_root = self.folder / "engine.sock", self.folder / "data"
         self.host = f"unix://{self.socket}"
         self.log = self.folder / "engine.log"
-        self.options = options
+        self.options, self.through = options, through
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: bool = True) -> "EmbeddedEngine":
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "pocket_engine", "--host", self.host]
+        command = [*self.through, sys.executable, "-m", "pocket_engine", "--host", self.host]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--data-root", str(self.data_root), *self.options], stdout=log, stderr=log
