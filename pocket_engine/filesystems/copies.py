@@ -6,7 +6,8 @@ Below a root's folder:
     finished    written when the copy was complete: what has changed since then is newer than this file
 
 Most of an image is programs, below /usr. Nobody writes into those: package managers put new files in the
-place of old ones. So these are copied once for each layer, and containers have hard links to that copy:
+place of old ones. So these are copied once for each layer, and containers have hard links to that copy
+(of symbolic links too: a file system makes a name much faster than an inode):
 
     DATA_ROOT/programs/<layer>/…
 
@@ -105,7 +106,7 @@ class Copies:
                 else:
                     self._place(entry, root.layers[entry.layer], inside, to)
             elif stat.S_ISLNK(mode):
-                copy_link(entry.path, entry.status, to)
+                self._place(entry, root.layers[entry.layer], inside, to)
             elif stat.S_ISFIFO(mode):
                 os.mkfifo(to, stat.S_IMODE(mode))
         make_mount_points(target)
@@ -116,20 +117,20 @@ class Copies:
             with contextlib.suppress(
                 OSError
             ):  # Some file systems have no hard links, or no more for this file.
-                os.link(self._program(entry, layer, inside), to)
+                os.link(self._program(entry, layer, inside), to, follow_symlinks=False)
                 return
-        copy_file(entry.path, entry.status, to)
+        _copy_entry(entry, to)
 
     def _program(self, entry: Entry, layer: Path, inside: str) -> str:
         """The copy of a layer's file that containers share."""
         shared = f"{self._programs}/{layer.name}{inside}"
         try:
-            if _looks_like(entry, os.lstat(shared)) and owner(shared) == owner(entry.path):
+            if _looks_like(entry, os.lstat(shared)) and _owner(entry, shared) == _owner(entry, entry.path):
                 return shared
         except FileNotFoundError:
             os.makedirs(os.path.dirname(shared), exist_ok=True)
         unfinished = f"{shared}.{secrets.token_hex(8)}"
-        copy_file(entry.path, entry.status, unfinished)
+        _copy_entry(entry, unfinished)
         os.replace(unfinished, shared)
         return shared
 
@@ -137,6 +138,17 @@ class Copies:
         for folder in self._programs.iterdir():
             if not (self._layers / folder.name).exists():
                 remove_tree(folder)
+
+
+def _copy_entry(entry: Entry, to: str) -> None:
+    copy = copy_link if stat.S_ISLNK(entry.status.st_mode) else copy_file
+    copy(entry.path, entry.status, to)
+
+
+def _owner(entry: Entry, path: str) -> bytes:
+    return (
+        b"" if stat.S_ISLNK(entry.status.st_mode) else owner(path)
+    )  # It would be that of the link's target.
 
 
 def _folders_above(paths: Iterable[str]) -> set[str]:
@@ -149,19 +161,21 @@ _ENGINES_OWN |= _folders_above(_ENGINES_OWN)
 
 def _difference(root: Root) -> dict[str, int]:
     """What was changed, path by path; of a folder that was removed, the folder only."""
-    before = dict(merged([str(layer) for layer in root.layers]))
-    after = dict(merged([str(root.folder / "copy")]))
+    missing = dict(merged([str(layer) for layer in root.layers]))
     finished = (root.folder / "finished").stat().st_mtime_ns
+    folders = {"/"}
     found: dict[str, int] = {}
-    for path, entry in after.items():
-        if path not in before:
+    for path, entry in merged([str(root.folder / "copy")]):
+        if entry.is_folder:
+            folders.add(path)
+        before = missing.pop(path, None)
+        if before is None:
             if not (path in _ENGINES_OWN and (entry.is_folder or entry.status.st_size == 0)):
                 found[path] = ADDED
-        elif _is_modified(before[path], entry, finished):
+        elif _is_modified(before, entry, finished):
             found[path] = MODIFIED
-    for path in before.keys() - after.keys():
-        above = os.path.dirname(path)
-        if above == "/" or (above in after and after[above].is_folder):
+    for path in missing:
+        if os.path.dirname(path) in folders:
             found[path] = DELETED
     return found
 

@@ -10,7 +10,7 @@ from pocket_engine.filesystems.overlay import is_opaque
 from pocket_engine.filesystems.whiteouts import is_whiteout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # An image has thousands.
 class Entry:
     """One file, folder or link of a root file system.
 
