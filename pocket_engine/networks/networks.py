@@ -363,9 +363,10 @@ class Networks:
             self._tell_all()
 
     def _publish_ports(self, attachment: OwnAttachment, wanted: Iterable[Wish]) -> None:
-        def taken(address: str, port: int) -> bool:
+        def taken(protocol: str, address: str, port: int) -> bool:
             return any(
-                one.publishing and one.publishing.has(address, port) for one in self._attached.values()
+                one.publishing and one.publishing.has(protocol, address, port)
+                for one in self._attached.values()
             )
 
         def target(wish: Wish) -> Target | None:

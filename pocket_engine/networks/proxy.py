@@ -4,7 +4,8 @@ It is a program of its own, started as
 
     python -I -S -E proxy.py LISTENER=ADDRESS:PORT …
 
-LISTENER is the number of a listening TCP socket that it inherits, ADDRESS:PORT where its connections go.
+LISTENER is the number of a socket that it inherits, a listening one for TCP or a bound one for UDP;
+ADDRESS:PORT is where what comes in there goes.
 One thread and one buffer, so that it is hardly noticed between a client and a busy service.
 """
 
@@ -23,6 +24,8 @@ BUFFER = bytearray(256 * 1024)
 VIEW = memoryview(BUFFER)
 BACKLOG_EVENTS = 512
 ACCEPTS_AT_ONCE = 64
+DATAGRAMS_AT_ONCE = 64
+FLOW_SECONDS = 90  # For so long a UDP client that is silent may still be answered.
 PAUSE_SECONDS = 0.05  # When no more files may be opened: until some connections have ended.
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets the connection.
 
@@ -197,6 +200,69 @@ class Listener:
             far.abort()
 
 
+class Receiver:
+    """A published UDP port. Each client has a socket of its own towards the container.
+
+    Args:
+        loop: where it waits.
+        receiving: its socket.
+        target: address and port of the container.
+    """
+
+    def __init__(self, loop: "Loop", receiving: socket.socket, target: tuple[str, int]) -> None:
+        self.loop, self.socket, self.target = loop, receiving, target
+        self.flows: dict[tuple, Flow] = {}
+
+    def ready(self, events: int) -> None:
+        """Carry datagrams to the container. One that cannot be carried is lost, as datagrams are."""
+        for _ in range(DATAGRAMS_AT_ONCE):
+            try:
+                count, client = self.socket.recvfrom_into(BUFFER)
+                flow = self.flows.get(client) or self.open(client)
+                flow.used = time.monotonic()
+                flow.socket.send(VIEW[:count])
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+
+    def open(self, client: tuple) -> "Flow":
+        """A new client; those that were silent for long are forgotten."""
+        too_old = time.monotonic() - FLOW_SECONDS
+        for address, flow in list(self.flows.items()):
+            if flow.used < too_old:
+                del self.flows[address], self.loop.handlers[flow.socket.fileno()]
+                flow.socket.close()
+        service = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        service.setblocking(False)
+        service.connect(self.target)
+        flow = self.flows[client] = Flow(self, service, client)
+        self.loop.add(service, flow, select.EPOLLIN)
+        return flow
+
+
+class Flow:
+    """What the container answers to one client of a UDP port.
+
+    Args:
+        receiver: the port.
+        service: the socket towards the container.
+        client: the client's address.
+    """
+
+    def __init__(self, receiver: Receiver, service: socket.socket, client: tuple) -> None:
+        self.receiver, self.socket, self.client = receiver, service, client
+        self.used = time.monotonic()
+
+    def ready(self, events: int) -> None:
+        """Carry answers to the client."""
+        self.used = time.monotonic()
+        with contextlib.suppress(OSError):  # Nobody listens there, or not any more.
+            for _ in range(DATAGRAMS_AT_ONCE):
+                count = self.socket.recv_into(BUFFER)
+                self.receiver.socket.sendto(VIEW[:count], self.client)
+
+
 class Loop:
     """Waits for all sockets at once."""
 
@@ -228,7 +294,8 @@ def main(arguments: list[str]) -> None:
         address, _, port = target.rpartition(":")
         listening = socket.socket(fileno=int(descriptor))
         listening.setblocking(False)
-        loop.add(listening, Listener(loop, listening, (address, int(port))), select.EPOLLIN)
+        kind = Listener if listening.type == socket.SOCK_STREAM else Receiver
+        loop.add(listening, kind(loop, listening, (address, int(port))), select.EPOLLIN)
     loop.run()
 
 

@@ -1,5 +1,6 @@
 """Published ports: what comes in is carried to the container and back, unharmed."""
 
+import contextlib
 import hashlib
 import random
 import socket
@@ -50,7 +51,7 @@ def publish() -> Iterator[Publish]:
 
     def publish(service: tuple[str, int], address: str = "127.0.0.1", port: str = "") -> Publishing:
         wanted = wishes((), {"5000/tcp": [{"HostIp": address, "HostPort": port}]}, False)
-        made.append(Publishing(wanted, lambda wish: service, lambda a, p: any(one.has(a, p) for one in made)))
+        made.append(Publishing(wanted, lambda wish: service, lambda *a: any(one.has(*a) for one in made)))
         return made[-1]
 
     yield publish
@@ -176,5 +177,26 @@ def test_what_can_be_wished():
     assert (wish.port, wish.address, list(wish.candidates)) == (80, "", [8000, 8001, 8002])
     with pytest.raises(BadRequest, match="invalid port specification"):
         wishes((), {"80/tcp": [{"HostPort": "many"}]}, False)
-    with pytest.raises(NotImplementedHere, match="TCP ports only"):
-        wishes((), {"53/udp": [{"HostPort": "53"}]}, False)
+    with pytest.raises(NotImplementedHere, match="TCP and UDP ports only"):
+        wishes((), {"53/sctp": [{"HostPort": "53"}]}, False)
+
+
+def test_datagrams():
+    with socket.socket(type=socket.SOCK_DGRAM) as service, contextlib.ExitStack() as stack:
+        service.bind(("127.0.0.1", 0))
+        service.settimeout(SECONDS)
+        wanted = wishes((), {"53/udp": [{"HostIp": "127.0.0.1"}]}, False)
+        publishing = Publishing(wanted, lambda wish: service.getsockname())
+        stack.callback(publishing.close)
+        (binding,) = publishing.bindings["53/udp"]
+        port = int(binding["HostPort"])
+        assert publishing.has("udp", "127.0.0.1", port) and not publishing.has("tcp", "127.0.0.1", port)
+        clients = [stack.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(3)]
+        for number, client in enumerate(clients):
+            client.settimeout(SECONDS)
+            client.sendto(b"from %d" % number, ("127.0.0.1", port))
+        for _ in clients:
+            question, caller = service.recvfrom(100)
+            service.sendto(b"answer to " + question, caller)
+        for number, client in enumerate(clients):
+            assert client.recvfrom(100) == (b"answer to from %d" % number, ("127.0.0.1", port))
