@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from pocket_engine.errors import BadRequest, EngineError, Forbidden, NotFound
 from pocket_engine.modes import lifted
+from pocket_engine.strict_tar import StrictTarInfo
 
 OWNER = "user.pocket.owner"
 _MOST_LINKS = 40  # As the kernel.
@@ -127,9 +128,11 @@ class Tree:
             raise EngineError("extraction point is not a directory")
         self._check_writable(folder)
         try:
-            with tarfile.open(fileobj=archive, mode="r|*") as tar:
+            with tarfile.open(fileobj=archive, mode="r|*", tarinfo=StrictTarInfo) as tar:
                 self._extract_all(tar, folder, no_overwrite)
-        except (tarfile.TarError, EOFError, lzma.LZMAError) as error:
+        except EOFError:
+            raise BadRequest("Error processing tar file(exit status 1): unexpected EOF") from None
+        except (tarfile.TarError, lzma.LZMAError) as error:
             raise BadRequest(f"Error processing tar file(exit status 1): {error}") from None
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

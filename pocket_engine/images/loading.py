@@ -22,7 +22,7 @@ from pocket_engine.images.media_types import INDEXES
 from pocket_engine.images.progress import progress
 from pocket_engine.images.references import parse
 from pocket_engine.images.store import ImageStore
-from pocket_engine.images.unpacking import StrictTarInfo
+from pocket_engine.strict_tar import StrictTarInfo
 
 _CHUNK = 64 * 1024
 

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from pocket_engine.errors import EngineError
 from pocket_engine.filesystems.whiteouts import is_whiteout, white_out
+from pocket_engine.strict_tar import StrictTarInfo
 
 OWNER = "user.pocket.owner"
 OPAQUE = "user.overlay.opaque"
@@ -30,19 +31,6 @@ OPAQUE_MARK = ".wh..wh..opq"
 _CHUNK = 64 * 1024
 _BUFFER = 64 * 1024  # tarfile moves the rest of it with each header that it takes out.
 _MOST_LINKS = 40  # As many as the kernel follows in one path.
-
-
-class StrictTarInfo(tarfile.TarInfo):
-    """tarfile takes a broken header for the end; half a layer must not pass for a whole one."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> "StrictTarInfo":
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.TruncatedHeaderError:  # type: ignore[attr-defined]
-            raise EOFError from None
-        except tarfile.InvalidHeaderError:  # type: ignore[attr-defined]
-            raise tarfile.ReadError("archive/tar: invalid tar header") from None
 
 
 def unpack(archive: BinaryIO, folder: Path) -> list[str]:

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import pytest
 
-from pocket_engine.data_root import remove_tree
+from pocket_engine.data_root import DataRoot, remove_tree
+from pocket_engine.runners import choosing
 
 START_SECONDS = 30
 STOP_SECONDS = 30
@@ -142,6 +144,16 @@ def eventually(happened: Any, seconds: float, complaint: Any = lambda: "it did n
     while not happened():
         assert time.monotonic() < deadline, complaint()
         time.sleep(0.02)
+
+
+def demand_runner(name: str) -> None:
+    """Skip the test where this machine does not allow a runner."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            choosing.choose(DataRoot(Path(folder)), name)
+        except choosing.NoRunner as error:
+            # In CI, all must be there.
+            pytest.fail(str(error)) if "CI" in os.environ else pytest.skip(str(error))
 
 
 def docker_command() -> str | None:
