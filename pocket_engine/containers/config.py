@@ -102,6 +102,10 @@ def _check(config: dict) -> None:
 def _check_healthcheck(healthcheck: dict | None) -> None:
     for name in ("Interval", "Timeout", "StartPeriod", "StartInterval"):
         value = (healthcheck or {}).get(name) or 0
+        if not isinstance(value, int):  # Python's 0.5 * 10**9, for instance.
+            raise BadRequest(
+                f"json: cannot unmarshal {value!r} into Healthcheck.{name}, a number of nanoseconds"
+            )
         if value and value < _MILLISECOND:
             raise BadRequest(f"{name} in Healthcheck cannot be less than 1ms")
     if healthcheck and (healthcheck.get("Retries") or 0) < 0:
