@@ -103,9 +103,7 @@ def _check_healthcheck(healthcheck: dict | None) -> None:
     for name in ("Interval", "Timeout", "StartPeriod", "StartInterval"):
         value = (healthcheck or {}).get(name) or 0
         if not isinstance(value, int):  # Python's 0.5 * 10**9, for instance.
-            raise BadRequest(
-                f"json: cannot unmarshal {value!r} into Healthcheck.{name}, a number of nanoseconds"
-            )
+            raise BadRequest(f"json: cannot unmarshal number {value!r} into {name}: nanoseconds are whole")
         if value and value < _MILLISECOND:
             raise BadRequest(f"{name} in Healthcheck cannot be less than 1ms")
     if healthcheck and (healthcheck.get("Retries") or 0) < 0:
