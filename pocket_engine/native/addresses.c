@@ -16,7 +16,8 @@
  *   172.18.0.0/16 -           nobody has it
  *   0.0.0.0/0 -               no way out (internal networks)
  *
- * It is mapped, not read: what the engine writes into it is seen at once, at no cost.
+ * It is mapped, not read: what the engine writes into it is seen at once, at no cost. Its last four bytes are a
+ * number that differs from table to table, and is 0 while the engine writes.
  */
 #include "pocket.h"
 
@@ -49,6 +50,8 @@ struct line {
     uint32_t seen, mask, real; /* real 0: nobody has it. */
 };
 
+const volatile uint32_t *pocket_table_version;
+
 static const char *table(void)
 {
     static const char *volatile text;
@@ -65,6 +68,7 @@ static const char *table(void)
         if (mapped == MAP_FAILED)
             return NULL;
         text = mapped;
+        pocket_table_version = (const void *)(text + TABLE_BYTES - sizeof *pocket_table_version);
     }
     return text;
 }
@@ -128,6 +132,11 @@ static bool find_real(uint32_t address, struct line *line)
 static bool of_containers(uint32_t address)
 {
     return address >> 24 == 127 && address >= FIRST_OF_CONTAINERS;
+}
+
+static bool is_own(uint32_t address)
+{
+    return address == own() || address == own() + TO_LOCALHOST || address == own() + TO_LOCALHOST6;
 }
 
 /* Between what programs give and take, and a place. */
@@ -299,6 +308,18 @@ static void show(struct sockaddr *name, socklen_t room, socklen_t length)
     give(name, &length, &place);
 }
 
+/* The machine always is: what comes from there comes through published ports, which the engine closes itself. */
+bool pocket_is_reached(int socket)
+{
+    struct place peer;
+    struct line line;
+    if (!real_name(socket, SYS_getpeername, &peer))
+        return true;
+    if (of_containers(peer.address))
+        return is_own(peer.address) || find_real(peer.address, &line);
+    return peer.address >> 24 == 127 || !find_seen(peer.address, &line) || line.real;
+}
+
 /* The peer of a socket. Who called localhost and was answered by a server on all addresses sees localhost. */
 static bool seen_peer(int socket, struct place *peer)
 {
@@ -417,6 +438,7 @@ EXPORT ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
     struct place place, local;
     struct sockaddr_in6 real;
     uint32_t source;
+    pocket_follow_table();
     if (!read_place(message->msg_name, message->msg_namelen, &place))
         return syscall(SYS_sendmsg, socket, message, flags);
     switch (to_real(socket, &place, &source)) {
@@ -450,6 +472,7 @@ EXPORT ssize_t sendto(int socket, const void *bytes, size_t count, int flags, co
                       socklen_t length)
 {
     struct place place;
+    pocket_follow_table();
     if (!read_place(name, length, &place))
         return syscall(SYS_sendto, socket, bytes, count, flags, name, length);
     struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
@@ -499,6 +522,7 @@ EXPORT ssize_t recvfrom(int socket, void *restrict bytes, size_t count, int flag
                         socklen_t *restrict length)
 {
     socklen_t room = length ? *length : 0;
+    pocket_follow_table();
     ssize_t result = syscall(SYS_recvfrom, socket, bytes, count, flags, name, length);
     if (result >= 0 && length)
         show(name, room, *length);
@@ -508,6 +532,7 @@ EXPORT ssize_t recvfrom(int socket, void *restrict bytes, size_t count, int flag
 EXPORT ssize_t recvmsg(int socket, struct msghdr *message, int flags)
 {
     socklen_t room = message->msg_namelen;
+    pocket_follow_table();
     ssize_t result = syscall(SYS_recvmsg, socket, message, flags);
     if (result >= 0)
         show(message->msg_name, room, message->msg_namelen);

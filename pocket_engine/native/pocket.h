@@ -3,6 +3,7 @@
  * It lets one ordinary user's processes live as if each container had addresses, users and owners of its own:
  *
  *   addresses.c    what a program sees is the container's address in its networks; what the kernel sees is a real one
+ *   connections.c  end when a container leaves a network
  *   identities.c   users and groups that a program becomes
  *   owners.c       owners of files, kept in an extended attribute
  *   permissions.c  what those owners and the mode bits forbid
@@ -61,6 +62,13 @@ enum capability { CHOWN = 0, DAC_OVERRIDE = 1, FOWNER = 3, SETGID = 6, SETUID = 
 /* numbers.c; both return where they stopped. */
 char *pocket_write_number(char *to, unsigned value); /* With a NUL. */
 const char *pocket_read_number(const char *text, unsigned *value);
+
+/* addresses.c */
+extern const volatile uint32_t *pocket_table_version; /* 0 while it is written. Null: this process has no network. */
+bool pocket_is_reached(int socket); /* Whether the table still allows its peer, where it has one. */
+
+/* connections.c */
+void pocket_follow_table(void); /* To be called before whatever may use a connection. */
 
 /* identities.c */
 bool pocket_can(enum capability capability); /* Whether this process is root and has the capability. */

@@ -113,23 +113,31 @@ class OwnAttachment:
             self._sandbox,
         )
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(
+        self, name: str, content: bytes, writer: Callable[[Path, bytes], None] = write_in_place
+    ) -> None:
         """Write one of its files, when that is news; whatever somebody wrote into it inside stays until then.
 
         Args:
             name: `network`, `resolv.conf` or `hostname`.
             content: all of it.
+            writer: how it is written.
         """
         if content != self._written.get(name):
-            write_in_place(self.member.folder / name, content)
+            writer(self.member.folder / name, content)
             self._written[name] = content
+
+    def unpublish(self) -> None:
+        """Give its ports of the machine back."""
+        if self.publishing:
+            self.publishing.close()
+            self.publishing = None
 
     def close(self) -> None:
         """See `Attachment`."""
         if not self._closed:
             self._closed = True
-            if self.publishing:
-                self.publishing.close()
+            self.unpublish()
             if self._real:
                 self._real.close()
             self._leave(self)

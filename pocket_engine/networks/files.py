@@ -4,10 +4,13 @@ All are mounted into running containers, so they are written in place: the file 
 """
 
 import os
+import sys
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 TABLE_BYTES = 65536  # As native/addresses.c maps it.
+VERSION_BYTES = 4  # At its end.
 
 LOCAL_NAMES = (
     "127.0.0.1\tlocalhost",
@@ -28,6 +31,17 @@ def write_in_place(file: Path, content: bytes) -> None:
     try:
         os.write(descriptor, content)
         os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
+
+
+def write_table(file: Path, content: bytes) -> None:
+    """Replace a table. While that lasts its version is 0, so that nobody acts on half of one."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        os.pwrite(descriptor, bytes(VERSION_BYTES), TABLE_BYTES - VERSION_BYTES)
+        os.pwrite(descriptor, content[:-VERSION_BYTES], 0)
+        os.pwrite(descriptor, content[-VERSION_BYTES:], TABLE_BYTES - VERSION_BYTES)
     finally:
         os.close(descriptor)
 
@@ -67,9 +81,11 @@ def table(own: str, lines: Iterable[tuple[str, str]]) -> bytes:
         lines: pairs of what is seen and what is real, the first that fits decides.
     """
     text = "".join(f"{line}\n" for line in (own, *(f"{seen} {real}" for seen, real in lines))).encode()
-    if len(text) >= TABLE_BYTES:  # Whoever comes late is not reached: better than nobody.
-        text = text[: text.rindex(b"\n", 0, TABLE_BYTES - 1) + 1]
-    return text.ljust(TABLE_BYTES, b"\0")
+    room = TABLE_BYTES - VERSION_BYTES
+    if len(text) >= room:  # Whoever comes late is not reached: better than nobody.
+        text = text[: text.rindex(b"\n", 0, room - 1) + 1]
+    version = zlib.crc32(text) or 1
+    return text.ljust(room, b"\0") + version.to_bytes(VERSION_BYTES, sys.byteorder)
 
 
 def machine_nameservers() -> list[str]:

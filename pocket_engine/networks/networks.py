@@ -1,7 +1,6 @@
 """All networks of an engine, and the containers that are on them."""
 
 import threading
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,7 +221,6 @@ class Networks:
         """
         if member.mode.startswith(rules.SHARED):
             return self._join(member.mode.removeprefix(rules.SHARED))
-        wanted = wishes(member.exposed, member.bindings, member.publish_all)
         shares_machine = member.mode == "host" or not self._library
         real = None if shares_machine else self._addresses.claim()
         attachment = OwnAttachment(member, real, self._library, self._leave)
@@ -232,8 +230,7 @@ class Networks:
                     self._join_network(attachment, self.get(name), asked)
                 self._attached[member.id] = attachment
                 self._tell_all()
-                if attachment.on_bridges and wanted:
-                    self._publish_ports(attachment, wanted)
+                self._publish_ports(attachment)
         except BaseException:
             attachment.close()
             raise
@@ -274,6 +271,11 @@ class Networks:
                         f"endpoint with name {attachment.member.name} already exists in network {found.name}"
                     )
                 self._join_network(attachment, found, config)
+                try:
+                    self._publish_ports(attachment)
+                except EngineError:
+                    del attachment.endpoints[found.name]
+                    raise
                 self._tell_all()
             return {**endpoints, found.name: config}
 
@@ -305,6 +307,8 @@ class Networks:
                 )
             attachment = self._attached.get(container_id)
             if attachment and attachment.endpoints.pop(found.name, None):
+                if not attachment.on_bridges:
+                    attachment.unpublish()
                 self._publish("disconnect", found, container_id)
                 self._tell_all()
             return {name: asked for name, asked in endpoints.items() if name != found.name}
@@ -362,7 +366,13 @@ class Networks:
                 self._publish("disconnect", there.network, attachment.member.id)
             self._tell_all()
 
-    def _publish_ports(self, attachment: OwnAttachment, wanted: Iterable[Wish]) -> None:
+    def _publish_ports(self, attachment: OwnAttachment) -> None:
+        """Once it is on a network."""
+        member = attachment.member
+        wanted = wishes(member.exposed, member.bindings, member.publish_all)
+        if not wanted or not attachment.on_bridges or attachment.publishing:
+            return
+
         def taken(protocol: str, address: str, port: int) -> bool:
             return any(
                 one.publishing and one.publishing.has(protocol, address, port)
@@ -381,7 +391,7 @@ class Networks:
             first = attachment.on_bridges[0]
             raise EngineError(
                 "driver failed programming external connectivity on endpoint "
-                f"{attachment.member.name} ({first.id}): {error.message}"
+                f"{member.name} ({first.id}): {error.message}"
             ) from error
 
     def _tell_all(self) -> None:
@@ -399,7 +409,7 @@ class Networks:
             )
             if one.address:
                 lines = neighbourhood.table_lines(one, attached, networks)
-                one.write("network", files.table(one.address, lines))
+                one.write("network", files.table(one.address, lines), files.write_table)
 
     def _publish(self, action: str, network: Network, container_id: str = "") -> None:
         attributes = {"name": network.name, "type": network.driver}

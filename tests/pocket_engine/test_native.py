@@ -1,5 +1,6 @@
 """The preloaded library, without a container around it: two tables on one machine are two containers."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -25,13 +26,17 @@ class Box:
 
     library: Path
     folder: Path
+    table: Path = Path()
 
-    def start(self, script: str, *arguments: str, **variables: str) -> subprocess.Popen:
+    def start(
+        self, script: str, *arguments: str, stdin: int | None = None, **variables: str
+    ) -> subprocess.Popen:
         """Start a Python script; its first line of output says that it is ready."""
         return subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(script), *arguments],
             env={**os.environ, "LD_PRELOAD": str(self.library), **variables},
             cwd=self.folder,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -70,7 +75,7 @@ def boxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, Box]]
         table = folder / f"table-{number}"
         lines = [pairs[number], *pairs, ("172.18.0.1", "127.0.0.1"), ("172.18.0.0/16", "-")]
         table.write_bytes(files.table(claim.text, lines))
-        made.append(Box(build(folder, f'-DTABLE="{table}"'), folder))
+        made.append(Box(build(folder / f"box-{number}", f'-DTABLE="{table}"'), folder, table))
     yield made[0], made[1]
     for claim in claims:
         claim.close()
@@ -136,6 +141,65 @@ def serve() -> Iterator[Serve]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+TALKER = """
+    import os, select, socket, sys
+    role, address, port, call = sys.argv[1:]
+    if role == "server":
+        server = socket.create_server((address, int(port)))
+        print("ready", flush=True)
+        connection, _ = server.accept()
+    else:
+        connection = socket.create_connection((address, int(port)))
+        print("ready", flush=True)
+        sys.stdin.readline()
+    def poll():
+        with select.epoll() as waiting:
+            waiting.register(connection, select.EPOLLIN | select.EPOLLET)
+            waiting.poll(20)
+        return connection.recv(9)
+    calls = {
+        "poll": poll,
+        "recv": lambda: connection.recv(9),
+        "send": lambda: connection.send(b"x"),
+        "sendmsg": lambda: connection.sendmsg([b"x"]),
+        "write": lambda: os.write(connection.fileno(), b"x"),
+        "writev": lambda: os.writev(connection.fileno(), [b"x"]),
+    }
+    try:
+        print(calls[call]())
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+@pytest.mark.parametrize("call", ["send", "sendmsg", "write", "writev"])
+@pytest.mark.parametrize("waiting", ["poll", "recv"])
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_connection_ends_when_its_peer_leaves_the_network(
+    boxes: tuple[Box, Box], call: str, waiting: str, stays: bool
+):
+    server = boxes[0].start(TALKER, "server", "172.18.0.2", "7100", waiting)
+    assert server.stdout.readline() == "ready\n"
+    client = boxes[1].start(TALKER, "client", "172.18.0.2", "7100", call, stdin=subprocess.PIPE)
+    assert client.stdout.readline() == "ready\n"
+    with without(boxes[1], "172.18.0.1" if stays else "172.18.0.2"):
+        said, _ = client.communicate("\n", timeout=SECONDS)
+        heard, _ = server.communicate(timeout=SECONDS)
+    reset = "Connection reset by peer\n"
+    assert (said, heard) == (("1\n", "b'x'\n") if stays else (reset, reset))
+
+
+@contextlib.contextmanager
+def without(box: Box, address: str) -> Iterator[None]:
+    """For a while a container's table does not have an address."""
+    before = box.table.read_bytes()
+    own, *lines = before[: before.index(b"\0")].decode().splitlines()
+    pairs = [(seen, real) for seen, real in map(str.split, lines) if seen != address]
+    files.write_table(box.table, files.table(own, pairs))
+    yield
+    files.write_table(box.table, before)
 
 
 def test_two_containers_have_the_same_port(boxes: tuple[Box, Box], serve: Serve):

@@ -1,5 +1,6 @@
 """Networks: records, addresses, names, and what is refused."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def read(attachment: Attachment, target: str) -> str:
     """A file as the container sees it."""
     mount = next(mount for mount in attachment.mounts if mount.target == target)
     assert mount.source
-    return mount.source.read_text().rstrip("\0")
+    return mount.source.read_bytes().partition(b"\0")[0].decode()
 
 
 def names_in(attachment: Attachment) -> dict[str, str]:
@@ -199,6 +200,19 @@ def test_connections_that_cannot_be(networks: Networks, books, mode: str, networ
     known = networks.endpoints(mode, None)
     with pytest.raises(BadRequest, match=message):
         networks.connect({**known, "x": {}} if mode == "bridge" else known, mode, network, None, "id")
+
+
+def test_ports_are_published_while_it_is_on_a_network(networks: Networks, books, start: Start):
+    one = start("one", bindings={"80/tcp": [{}]})
+    port = int(one.ports["80/tcp"][0]["HostPort"])
+    socket.create_connection(("127.0.0.1", port)).close()
+    networks.disconnect({"books": {}}, "books", "books", False, one.member.id)
+    assert one.ports == {}
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    networks.connect({}, "books", "books", None, one.member.id)
+    port = int(one.ports["80/tcp"][0]["HostPort"])
+    socket.create_connection(("127.0.0.1", port)).close()
 
 
 def test_the_table_has_whom_a_container_may_reach(networks: Networks, books, start: Start):
