@@ -164,9 +164,7 @@ class Runner(Protocol):
     def start(self, sandbox: Sandbox, program: Program, streams: Streams) -> Running:
         """Start a container's first program. Raises CannotStart."""
 
-    def enter(
-        self, sandbox: Sandbox, first: Running, program: Program, streams: Streams
-    ) -> Running:
+    def enter(self, sandbox: Sandbox, first: Running, program: Program, streams: Streams) -> Running:
         """Start another program beside the first one (`docker exec`). Raises CannotStart."""
 
     def files(self, sandbox: Sandbox, first: Running | None) -> Files:
