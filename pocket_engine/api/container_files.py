@@ -12,6 +12,7 @@ from flask import Blueprint, Response
 
 from pocket_engine.api import context, streams
 from pocket_engine.api.containers import container
+from pocket_engine.containers import shapes
 from pocket_engine.containers.commit import commit as make_image
 from pocket_engine.errors import BadRequest, EngineError, NotFound
 from pocket_engine.runners import Files
@@ -73,7 +74,7 @@ def commit() -> tuple[dict[str, Any], int]:
     image = make_image(
         engine.data_root,
         container(context.text("container")),
-        context.optional_json_body(),
+        context.optional_json_body(**shapes.CREATE),
         changes,
         comment=context.text("comment"),
         author=context.text("author"),

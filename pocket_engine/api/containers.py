@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from pocket_engine.api import context, streams
-from pocket_engine.containers import lifecycle, views
+from pocket_engine.containers import lifecycle, shapes, views
 from pocket_engine.containers.container import Container
 from pocket_engine.containers.listing import listing
 from pocket_engine.containers.top import top
@@ -39,7 +39,7 @@ def index() -> list[dict[str, Any]]:
 @blueprint.post("/containers/create")
 def create() -> tuple[dict[str, Any], int]:
     made, warnings = context.engine().containers.create(
-        context.text("name"), context.json_body(), context.text("platform")
+        context.text("name"), context.json_body(**shapes.CREATE), context.text("platform")
     )
     return {"Id": made.id, "Warnings": warnings}, 201
 
@@ -107,7 +107,7 @@ def rename(name: str) -> Answer:
 
 @blueprint.post("/containers/<name>/update")
 def update(name: str) -> dict[str, Any]:
-    warnings = context.engine().containers.update(container(name), context.json_body())
+    warnings = context.engine().containers.update(container(name), context.json_body(**shapes.HOST_CONFIG))
     return {"Warnings": warnings or None}
 
 

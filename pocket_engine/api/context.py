@@ -1,26 +1,17 @@
 """What a view is asked: the engine it is for, its JSON body, and its query parameters as Go reads them."""
 
+import json
 import re
-from types import NoneType
 from typing import Any, cast
 
 from flask import current_app, request
-from werkzeug.exceptions import HTTPException
 
+from pocket_engine import json_shapes
 from pocket_engine.engine import Engine
 from pocket_engine.errors import BadRequest
 from pocket_engine.filters import Filters
 
 FALSE = frozenset(("", "0", "no", "false", "none"))
-
-_JSON_NAMES: dict[type, str] = {
-    str: "string",
-    bool: "bool",
-    int: "number",
-    float: "number",
-    dict: "object",
-    list: "array",
-}
 
 
 def engine() -> Engine:
@@ -28,14 +19,14 @@ def engine() -> Engine:
     return cast(Engine, current_app.extensions["engine"])
 
 
-def json_body(**types: type) -> dict[str, Any]:
+def json_body(**shapes: Any) -> dict[str, Any]:
     """The JSON object in the request's body.
 
     Args:
-        types: what fields must be when they are there and not null, e.g. `Name=str`.
+        shapes: of its fields, e.g. `Name=str`; see `json_shapes`.
 
     Raises:
-        BadRequest: there is none, it is not declared as JSON, or a field is of another type.
+        BadRequest: there is none, it is not declared as JSON, or a field has another shape.
     """
     text = request.get_data()
     if not text:
@@ -44,23 +35,18 @@ def json_body(**types: type) -> dict[str, Any]:
         declared = request.content_type or ""
         raise BadRequest(f"Content-Type specified ({declared}) must be 'application/json'")
     try:
-        said = request.get_json()
-    except HTTPException as error:
-        raise BadRequest(f"invalid JSON: {error.description}") from error
+        said = json.loads(text)
+    except ValueError as error:
+        raise BadRequest(f"invalid JSON: {error}") from error
     if not isinstance(said, dict):
         raise BadRequest("invalid JSON: it is no object")
-    for name, wanted in types.items():
-        if not isinstance(said.get(name), (wanted, NoneType)):
-            found = _JSON_NAMES[type(said[name])]
-            raise BadRequest(
-                f"json: cannot unmarshal {found} into field {name} of type {_JSON_NAMES[wanted]}"
-            )
+    json_shapes.check(said, shapes)
     return said
 
 
-def optional_json_body() -> dict[str, Any]:
+def optional_json_body(**shapes: Any) -> dict[str, Any]:
     """Like `json_body`; an empty object where the request has no body."""
-    return json_body() if request.get_data() else {}
+    return json_body(**shapes) if request.get_data() else {}
 
 
 def text(name: str, default: str = "") -> str:

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from pocket_engine.api import context, streams
 from pocket_engine.api.containers import Answer, container, size_of_terminal
-from pocket_engine.containers import attach
+from pocket_engine.containers import attach, shapes
 from pocket_engine.containers.exec import Exec
 from pocket_engine.errors import EngineError
 
@@ -15,7 +15,7 @@ blueprint = Blueprint("exec", __name__)
 
 @blueprint.post("/containers/<name>/exec")
 def create(name: str) -> tuple[dict[str, Any], int]:
-    config = context.json_body()
+    config = context.json_body(**shapes.EXEC)
     attach.detach_keys(config.get("DetachKeys") or "")
     wanted = container(name)
     one = Exec(wanted, config)

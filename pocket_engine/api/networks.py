@@ -5,9 +5,17 @@ from typing import Any
 from flask import Blueprint
 
 from pocket_engine.api import context
+from pocket_engine.containers.shapes import ENDPOINT
 from pocket_engine.errors import BadRequest, NotFound
 
 blueprint = Blueprint("networks", __name__)
+
+_NETWORK: dict[str, Any] = {
+    **dict.fromkeys(("Name", "Driver", "Scope"), str),
+    **dict.fromkeys(("Internal", "Attachable", "EnableIPv6", "Ingress"), bool),
+    **dict.fromkeys(("Options", "Labels"), {...: str}),
+    "IPAM": {"Driver": str, "Config": [{"Subnet": str, "IPRange": str, "Gateway": str}]},
+}
 
 
 @blueprint.get("/networks")
@@ -18,7 +26,7 @@ def index() -> list[dict[str, Any]]:
 
 @blueprint.post("/networks/create")
 def create() -> tuple[dict[str, Any], int]:
-    network = context.engine().networks.create(context.json_body())
+    network = context.engine().networks.create(context.json_body(**_NETWORK))
     warning = ""
     if network.record["EnableIPv6"]:
         warning = "IPv6 addresses are shown, but containers reach one another by IPv4 only."
@@ -47,7 +55,7 @@ def prune() -> dict[str, Any]:
 
 @blueprint.post("/networks/<path:name>/connect")
 def connect(name: str) -> str:
-    wanted = context.json_body()
+    wanted = context.json_body(Container=str, EndpointConfig=ENDPOINT)
     containers = context.engine().containers
     containers.get(_container(wanted)).connect(name, wanted.get("EndpointConfig"))
     return ""
@@ -55,7 +63,7 @@ def connect(name: str) -> str:
 
 @blueprint.post("/networks/<path:name>/disconnect")
 def disconnect(name: str) -> str:
-    wanted = context.json_body()
+    wanted = context.json_body(Container=str, Force=bool)
     containers = context.engine().containers
     containers.get(_container(wanted)).disconnect(name, force=bool(wanted.get("Force")))
     return ""

@@ -2,9 +2,11 @@
 
 import copy
 import os
+import re
 from typing import Any
 
 from pocket_engine.errors import BadRequest, EngineError, NotImplementedHere
+from pocket_engine.networks.publishing import wishes
 
 
 def _capabilities(names: str) -> frozenset[str]:
@@ -148,6 +150,9 @@ def completed(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     result.update({name: value for name, value in copy.deepcopy(given).items() if value not in (None, "")})
     result["LogConfig"] = _log_config(result["LogConfig"])
     result["RestartPolicy"] = restart_policy(result["RestartPolicy"], bool(result["AutoRemove"]))
+    if result["ShmSize"] < 0:
+        raise BadRequest("SHM size can not be less than 0")
+    wishes((), result["PortBindings"], publish_all=False)
     result["ShmSize"] = result["ShmSize"] or _DEFAULTS["ShmSize"]
     check_memory(result["Memory"], result["MemorySwap"], result["MemoryReservation"])
     _check_cpus(result["NanoCpus"])
@@ -260,7 +265,11 @@ def _log_config(given: dict[str, Any]) -> dict[str, Any]:
     driver, options = given.get("Type") or "json-file", given.get("Config") or {}
     if driver not in ("json-file", "none"):
         raise EngineError(f"logger: no log driver named '{driver}' is registered")
-    for option in options:
+    for option, value in options.items():
         if driver == "json-file" and option not in _LOG_OPTIONS:
             raise BadRequest(f"unknown log opt '{option}' for json-file log driver")
+        if option == "max-size" and not re.fullmatch(r"-1|\d+[kmg]?b?", value.lower()):
+            raise BadRequest(f"invalid value for max-size: invalid size: '{value}'")
+        if option == "max-file" and not re.fullmatch(r"[1-9]\d*", value):
+            raise BadRequest(f"invalid value for max-file: '{value}'. It must be a number from 1 on")
     return {"Type": driver, "Config": options}

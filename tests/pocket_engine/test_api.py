@@ -62,7 +62,7 @@ def test_a_path_that_there_is_not(chosen_engine: EmbeddedEngine, method: str, pa
         ("{}", "text/plain", "Content-Type specified (text/plain) must be 'application/json'"),
         ("{", "application/json", "invalid JSON"),
         ("[]", "application/json", "invalid JSON: it is no object"),
-        ('{"Name": 5}', "application/json", "json: cannot unmarshal number into field Name of type string"),
+        ('{"Name": 5}', "application/json", "json: cannot unmarshal number 5 into field Name of type string"),
     ],
 )
 def test_a_body_that_is_no_json(chosen_engine: EmbeddedEngine, body: str, declared: str, message: str):
