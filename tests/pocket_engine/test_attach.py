@@ -32,6 +32,16 @@ def test_input_and_its_end(run: Run) -> None:
     assert container.wait()["StatusCode"] == 0
 
 
+def test_a_client_that_is_gone_sends_nothing(run: Run) -> None:
+    container = run("cat", start=False, stdin_open=True, detach=False)
+    connection = container.attach_socket(params={"stdin": 1, "stream": 1})._sock
+    container.start()
+    connection.sendall(b"the last words")
+    connection.close()
+    assert container.wait()["StatusCode"] == 0
+    assert container.logs() == b"the last words"
+
+
 def test_what_was_written_before(run: Run) -> None:
     container = run("sh", "-c", "echo hello")
     container.wait()
