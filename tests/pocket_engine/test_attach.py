@@ -37,7 +37,7 @@ def test_a_client_that_is_gone_sends_nothing(run: Run) -> None:
     connection = container.attach_socket(params={"stdin": 1, "stream": 1})._sock
     container.start()
     connection.sendall(b"the last words")
-    connection.close()
+    connection.shutdown(socket.SHUT_RDWR)
     assert container.wait()["StatusCode"] == 0
     assert container.logs() == b"the last words"
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gzip
 import hashlib
 import io
 import json
@@ -10,34 +11,41 @@ import random
 import tarfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import docker
 import psutil
 import pytest
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
-from tests.pocket_engine import small_root
-from tests.pocket_engine.embedded import EmbeddedEngine, eventually
+from tests.pocket_engine.archives import BASE, context, import_base
+from tests.pocket_engine.embedded import EmbeddedEngine, demand_runner, eventually
+from tests.pocket_engine.registries import Misbehaving, digest_of, misbehaving
+from tests.pocket_engine.tars import tar
 
-KILLS = 100
 LONGEST_SECONDS = 0.8  # That an engine is at work before it is killed.
-BASE = "base:1"
 MARK = "48151.623"  # What our containers sleep for, by which their processes are known.
-ENGINE_IS_GONE = (RequestException, DockerException, OSError)
+ENGINE_IS_GONE = (RequestException, DockerException, HTTPError, OSError)
 
 
 class Ledger:
-    """What the engine has said that it has done. What it was asked and did not answer may or may not be."""
+    """What the engine has said that it has done. What it was asked and did not answer may or may not be.
 
-    def __init__(self) -> None:
+    Args:
+        registry: from which images are pulled.
+    """
+
+    def __init__(self, registry: Misbehaving) -> None:
+        self.registry = registry
         self.images: dict[str, str] = {}
         self.containers: dict[str, str] = {}
         self.unanswered: set[str] = set()
+        self.done: Counter[str] = Counter()
         self.lock = threading.Lock()
 
 
@@ -55,17 +63,23 @@ def asked(ledger: Ledger, *ids: str) -> Iterator[None]:
 
 def import_image(client: docker.DockerClient, ledger: Ledger, chance: random.Random) -> None:
     name = f"imported:{chance.getrandbits(40):x}"
-    packed = archive({"data": chance.randbytes(200_000)})
-    repository, tag = name.split(":")
-    client.api.import_image_from_data(packed, repository, tag)
+    client.api.import_image_from_data(tar(("data", chance.randbytes(200_000))), *name.split(":"))
     keep_image(client, ledger, name)
 
 
 def build_image(client: docker.DockerClient, ledger: Ledger, chance: random.Random) -> None:
     name = f"built:{chance.getrandbits(40):x}"
     steps = [f"FROM {BASE}", "COPY data /data", f"RUN echo {name} > /name", f"LABEL name={name}"]
-    context = archive({"Dockerfile": "\n".join(steps).encode(), "data": chance.randbytes(50_000)})
-    client.images.build(fileobj=io.BytesIO(context), custom_context=True, tag=name, rm=True)
+    sent = context(*steps, data=chance.randbytes(50_000))
+    client.images.build(fileobj=io.BytesIO(sent), custom_context=True, tag=name, rm=True, forcerm=True)
+    keep_image(client, ledger, name)
+
+
+def pull_image(client: docker.DockerClient, ledger: Ledger, chance: random.Random) -> None:
+    tag, layer = f"{chance.getrandbits(40):x}", tar(("data", chance.randbytes(200_000)))
+    ledger.registry.add_image([gzip.compress(layer)], [digest_of(layer)], tag)
+    name = f"{ledger.registry.domain}/pulled:{tag}"
+    client.images.pull(name)
     keep_image(client, ledger, name)
 
 
@@ -106,7 +120,7 @@ def remove_container(client: docker.DockerClient, ledger: Ledger, chance: random
 
 
 WORK: tuple[Callable[[docker.DockerClient, Ledger, random.Random], None], ...] = (
-    *(import_image, build_image, build_image, load_image, remove_image),
+    *(import_image, build_image, build_image, pull_image, load_image, remove_image),
     *(run_container, run_container, remove_container),
 )
 
@@ -117,16 +131,6 @@ def keep_image(client: docker.DockerClient, ledger: Ledger, name: str) -> None:
         ledger.images[id] = name
 
 
-def archive(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
-
-
 def keep_busy(host: str, ledger: Ledger, chance: random.Random) -> None:
     """Ask for one thing after another, until nobody answers."""
     with contextlib.suppress(*ENGINE_IS_GONE):
@@ -134,16 +138,18 @@ def keep_busy(host: str, ledger: Ledger, chance: random.Random) -> None:
         while True:
             # Two of us may want the same thing gone.
             with contextlib.suppress(APIError):
-                chance.choice(WORK)(client, ledger, chance)
+                work = chance.choice(WORK)
+                work(client, ledger, chance)
+                ledger.done[work.__name__] += 1
 
 
 def problems(engine: EmbeddedEngine, ledger: Ledger, client: docker.DockerClient) -> Iterator[str]:
     """Whatever is not as it was promised, after a start."""
-    known: Any = {image.id for image in client.images.list(all=True)}
+    images = {str(image.id): image.tags for image in client.images.list(all=True)}
     for id, name in ledger.images.items():
-        if id not in known and id not in ledger.unanswered:
-            yield f"the image {name} is lost"
-    yield from broken_layers(engine, known)
+        if name not in images.get(id, ()) and id not in ledger.unanswered:
+            yield f"the image {name} or its name is lost"
+    yield from broken_layers(engine, images)
     present = {container.id: container for container in client.containers.list(all=True)}
     for id, name in ledger.containers.items():
         if id not in present and id not in ledger.unanswered:
@@ -159,10 +165,10 @@ def broken_layers(engine: EmbeddedEngine, ids: Collection[str]) -> Iterator[str]
     if saved.status != 200:
         yield f"the images cannot be saved: {saved.body!r}"
         return
-    with tarfile.open(fileobj=io.BytesIO(saved.body)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(saved.body)) as archive:
 
         def content(name: str) -> bytes:
-            member = tar.extractfile(name)
+            member = archive.extractfile(name)
             assert member is not None
             return member.read()
 
@@ -183,10 +189,9 @@ def orphans() -> list[psutil.Process]:
 
 def settle(client: docker.DockerClient, ledger: Ledger) -> None:
     """What nobody answered is decided now; old things go, so that the last round is as short as the first."""
-    images, containers = (
-        {each.id for each in found} for found in (client.images.list(), client.containers.list(all=True))
-    )
-    ledger.images = {id: name for id, name in ledger.images.items() if id in images}
+    images = {each.id: each.tags for each in client.images.list()}
+    containers = {each.id for each in client.containers.list(all=True)}
+    ledger.images = {id: name for id, name in ledger.images.items() if name in images.get(id, ())}
     ledger.containers = {id: name for id, name in ledger.containers.items() if id in containers}
     ledger.unanswered.clear()
     for id in list(ledger.containers)[:-4]:
@@ -197,25 +202,35 @@ def settle(client: docker.DockerClient, ledger: Ledger) -> None:
 
 
 @pytest.mark.timeout(1500)
-def test_a_hundred_times(new_engine: Callable[..., EmbeddedEngine], tmp_path: Path) -> None:
-    chance, ledger = random.Random(), Ledger()
-    engine = new_engine().start()
-    with engine.client() as client:
-        root = io.BytesIO()
-        with tarfile.open(fileobj=root, mode="w") as tar:
-            tar.add(small_root.make(tmp_path / "root"), ".")
-        client.api.import_image_from_data(root.getvalue(), *BASE.split(":"))
-    for number in range(KILLS):
-        with ThreadPoolExecutor() as pool:
-            for _ in range(3):
-                pool.submit(keep_busy, engine.host, ledger, random.Random(chance.random()))
-            time.sleep(chance.uniform(0, LONGEST_SECONDS))
-            engine.kill()
-        eventually(lambda: not orphans(), 5, lambda: f"still running: {orphans()}")
-        unfinished = list((engine.data_root / "tmp").iterdir())
-        engine.start()
-        assert not any(os.path.lexists(leftover) for leftover in unfinished), f"in round {number}"
+@pytest.mark.parametrize(("runner", "kills"), [("namespaces", 100), ("proot", 20)])
+def test_a_hundred_times(
+    new_engine: Callable[..., EmbeddedEngine], tmp_path: Path, runner: str, kills: int
+) -> None:
+    demand_runner(runner)
+    chance, engine = random.Random(), new_engine("--runner", runner).start()
+    with misbehaving() as registry:
+        ledger = Ledger(registry)
         with engine.client() as client:
-            assert list(problems(engine, ledger, client)) == [], f"in round {number}"
+            import_base(client, tmp_path / "root")
+        for number in range(kills):
+            work_and_die(engine, ledger, chance)
+            eventually(lambda: not orphans(), 5, lambda: f"still running: {orphans()}")
+            unfinished = list((engine.data_root / "tmp").iterdir())
+            engine.start()
+            assert not any(os.path.lexists(leftover) for leftover in unfinished), f"in round {number}"
+            with engine.client() as client:
+                assert list(problems(engine, ledger, client)) == [], f"in round {number}"
+                settle(client, ledger)
+        with engine.client() as client:
             assert client.containers.run(BASE, ["sh", "-c", "echo alive"], remove=True) == b"alive\n"
-            settle(client, ledger)
+        assert ledger.done.keys() == {work.__name__ for work in WORK}, "not all was tried"
+
+
+def work_and_die(engine: EmbeddedEngine, ledger: Ledger, chance: random.Random) -> None:
+    """Let it do several things at once, and kill it in the middle."""
+    with ThreadPoolExecutor() as pool:
+        busy = [pool.submit(keep_busy, engine.host, ledger, random.Random(chance.random())) for _ in range(3)]
+        time.sleep(chance.uniform(0, LONGEST_SECONDS))
+        engine.kill()
+    for each in busy:
+        each.result()
