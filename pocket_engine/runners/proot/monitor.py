@@ -126,11 +126,13 @@ class Monitor:
         """Take note of all that has ended; whether anything is left."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return False
-            if pid == 0:
+            if ended is None:
                 return True
+            self._look_for_program()  # It may have begun and ended since; once waited for, it is not listed.
+            pid, status = os.waitpid(ended.si_pid, 0)
             if pid == self._proot:
                 self._proot = 0
                 self._must_end = True
