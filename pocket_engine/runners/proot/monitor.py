@@ -9,9 +9,9 @@ Runs without the site's packages, for somebody waits for it, with these argument
     UNTIL   a file descriptor: when its other end closes, all ends; or -1 for a container's first program
     LIMITS  resource limits, as `NUMBER:SOFT:HARD,…`
 
-SIGTERM tells it to end all. When it is killed itself, the kernel tells PRoot (SIGQUIT), which kills all that
-it traces. When PRoot is killed, its programs live on, but nobody translates their paths any more: the monitor
-kills those.
+SIGTERM tells it to end all; the kernel sends it when the engine has ended. When the monitor is killed itself,
+the kernel tells PRoot (SIGQUIT), which kills all that it traces. When PRoot is killed, its programs live on,
+but nobody translates their paths any more: the monitor kills those.
 """
 
 import contextlib
@@ -67,6 +67,9 @@ class Monitor:
         woken = _wake_on_signals()
         signal.signal(signal.SIGTERM, self._end)
         _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        # When the engine ends, not killed like its other children: a process that PRoot has just forked asks
+        # to be traced by whoever is its parent, and would wait for ever for the machine's first process.
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         self._proot = self._start(proot, limits)
         _let_go_of_streams()
 
