@@ -39,7 +39,7 @@ RUN useradd --create-home --uid 1000 jovyan && install -d -o 1000 -g 1000 /home/
 USER 1000
 WORKDIR /home/jovyan
 ENV REPO_DIR=/home/jovyan PATH=/home/jovyan/.venv/bin:$PATH
-COPY --chown=1000 . .
+COPY --chown=1000 repository .
 RUN python -m venv .venv && pip install --no-cache-dir -q -r binder/requirements.txt && bash binder/postBuild
 """
 
@@ -74,13 +74,13 @@ def environment(client: docker.DockerClient, python_image: str) -> str:
 
 
 def context(dockerfile: str) -> io.BytesIO:
-    """The repository as git has it, with its history, and a Dockerfile."""
+    """A Dockerfile, and the repository as git has it; in a folder, where its .dockerignore hides nothing."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).exists() and name != ".dockerignore":
-                archive.add(ROOT / name, name)
+            if (ROOT / name).exists():
+                archive.add(ROOT / name, f"repository/{name}")
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(dockerfile.encode())
         archive.addfile(entry, io.BytesIO(dockerfile.encode()))

@@ -195,6 +195,24 @@ def test_signals_and_destruction(box: Box):
     stubborn.kill(signal.SIGTERM)
 
 
+def test_stopped_it_gets_no_further_until_it_may(box: Box):
+    first, _ = box.start("sh", "-c", "while :; do echo more >> /tmp/log; sleep 0.01; done")
+    written = box.sandbox.root.folder / "copy/tmp/log"
+    length = lambda: written.stat().st_size if written.exists() else 0  # noqa: E731
+    eventually(lambda: length() > 0)
+    first.kill(signal.SIGSTOP)
+    eventually(lambda: state(first._proot) == "T")
+    assert box.run("sleep", "0.1", beside=first)[0] == 0  # For the system call that it was in.
+    then = length()
+    assert box.run("sleep", "0.2", beside=first)[0] == 0
+    assert length() == then
+    first.kill(signal.SIGCONT)
+    eventually(lambda: length() > then)
+    first.kill(signal.SIGSTOP)
+    first.kill(signal.SIGKILL)
+    assert first.wait() == 137
+
+
 def test_programs_beside_the_first(box: Box):
     first, _ = box.start("sleep", "60")
     assert box.run("sh", "-c", "echo beside > /tmp/x; exit 4", beside=first)[0] == 4

@@ -99,10 +99,16 @@ class Monitored:
         self._ended.wait()
         return self._exit_code
 
-    def kill(self, signal: int) -> None:
+    def kill(self, number: int) -> None:
         with self._lock, contextlib.suppress(ProcessLookupError):
-            if not self._ended.is_set():
-                os.kill(self.pid, signal)
+            if self._ended.is_set():
+                return
+            # PRoot keeps SIGSTOP from its programs, so PRoot itself is stopped: they get no further then.
+            if number == signal.SIGSTOP:
+                os.kill(self._proot, signal.SIGSTOP)
+            os.kill(self.pid, number)
+            if number in (signal.SIGCONT, signal.SIGKILL):
+                os.kill(self._proot, signal.SIGCONT)
 
     def destroy(self) -> None:
         if self._is_first:
