@@ -33,7 +33,7 @@ def copy(tmp_path: Path) -> Path:
 def test_it_listens_when_it_is_there_and_stops_with_code_0():
     with beside.run_recommendations() as service:
         socket.create_connection(("localhost", service.port)).close()
-        assert "listening" in service.log()
+        assert "listening" in service.wait_for_log("listening")  # Another thread of the service writes it.
         assert "running" in repr(service)
     assert service.exit_code == 0
 
