@@ -22,7 +22,7 @@ from rich.console import Console
 
 from benchmarks import loads
 from benchmarks.report import Ratio, show
-from workshop import base_image, beside, cleanup, engine, ports, waiting
+from workshop import base_image, beside, cleanup, engine, ports, stubs, waiting
 from workshop.repository import ROOT, WORK
 
 RUNS = 3
@@ -38,6 +38,8 @@ console = Console()
 def main() -> None:
     """Measure, and show the ratios."""
     loads.check()
+    if not stubs.are_current():
+        stubs.generate()
     real = engine.connect()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
