@@ -1,6 +1,6 @@
 # make lab    open the workshop in JupyterLab
-# make test   run everything: lint, types, units, images, every notebook
-# make bench  measure the services beside a tutorial's, as ratios (Linux; needs wrk and h2load)
+# make test   run everything: lint, types, units, images, every notebook, the embedded engine
+# make bench  measure the services beside a tutorial's, and the engines side by side (Linux; needs wrk and h2load)
 # make clean  remove what the others made, here and on the Docker Engine
 
 PYTHON ?= python3
