@@ -202,28 +202,33 @@ def address(container: Container, port: int) -> str:
 
 
 def ratios(found: Measured) -> Iterator[Ratio]:
-    """Every figure beside its target; a limit in seconds or megabytes is compared with itself."""
-    for name, build_limit in (("namespaces", 1.3), ("proot", 2)):
+    """Every figure beside its target."""
+    yield from ratios_of("namespaces", 1.3, found)
+    yield from ratios_of("proot", 2, found)
 
-        def against(what: str, unit: str, other: str, target: float, more: bool = False) -> Ratio:
-            ours = found[f"{name} {what}"]  # noqa: B023 - used before the next turn
-            return Ratio(f"{name}: {what} ({unit})", other, ours, found[f"{other} {what}"], target, more)  # noqa: B023
 
-        def limit(what: str, unit: str, most: float) -> Ratio:
-            return Ratio(f"{name}: {what} ({unit})", f"{most:g}", found[f"{name} {what}"], [most], 1, False)  # noqa: B023
+def ratios_of(name: str, build_limit: float, found: Measured) -> Iterator[Ratio]:
+    """The figures of one runner; a limit in seconds or megabytes is compared with itself."""
 
-        yield against("cold build", "s", "docker", build_limit)
-        yield limit("cached build", "s", 0.5)
-        if name == "namespaces":
-            yield against("first line", "s", "docker", 1.5)
-            yield against("calls", "1/s", "host", 0.9, more=True)
-            yield against("pages", "1/s", "host", 0.9, more=True)
-            longest = [seconds + 0.3 for seconds in found["docker stop"]]
-            yield Ratio(f"{name}: stop (s)", "docker + 0.3", found[f"{name} stop"], longest, 1, False)
-        else:
-            yield limit("first line", "s", 3)
-            yield limit("call", "s", 0.02)
-        yield limit("engine", "MB", 60)
+    def against(what: str, unit: str, other: str, target: float, more: bool = False) -> Ratio:
+        ours = found[f"{name} {what}"]
+        return Ratio(f"{name}: {what} ({unit})", other, ours, found[f"{other} {what}"], target, more)
+
+    def limit(what: str, unit: str, most: float) -> Ratio:
+        return Ratio(f"{name}: {what} ({unit})", f"{most:g}", found[f"{name} {what}"], [most], 1, False)
+
+    yield against("cold build", "s", "docker", build_limit)
+    yield limit("cached build", "s", 0.5)
+    if name == "namespaces":
+        yield against("first line", "s", "docker", 1.5)
+        yield against("calls", "1/s", "host", 0.9, more=True)
+        yield against("pages", "1/s", "host", 0.9, more=True)
+        longest = [seconds + 0.3 for seconds in found["docker stop"]]
+        yield Ratio(f"{name}: stop (s)", "docker + 0.3", found[f"{name} stop"], longest, 1, False)
+    else:
+        yield limit("first line", "s", 3)
+        yield limit("call", "s", 0.02)
+    yield limit("engine", "MB", 60)
 
 
 if __name__ == "__main__":

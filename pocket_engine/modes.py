@@ -23,3 +23,9 @@ def lifted(path: str | os.PathLike[str], bits: int) -> Iterator[None]:
         yield
     finally:
         os.chmod(path, mode)
+
+
+def readable(path: str | os.PathLike[str]) -> contextlib.AbstractContextManager[None]:
+    """Allow the owner to read a file, or to list a folder and go in, for as long as it is needed."""
+    is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
+    return lifted(path, stat.S_IRUSR | stat.S_IXUSR if is_folder else stat.S_IRUSR)

@@ -10,9 +10,10 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from pocket_engine.build.tree import Entry, Tree, readable
+from pocket_engine.build.tree import Entry, Tree
 from pocket_engine.errors import EngineError
 from pocket_engine.images.unpacking import OWNER
+from pocket_engine.modes import readable
 
 ROOT = b"0:0"
 
@@ -110,7 +111,7 @@ class LayerFolder:
         if stat.S_ISFIFO(entry.status.st_mode):
             os.mkfifo(copy)
         else:
-            with readable(origin, entry.status):
+            with readable(origin):
                 shutil.copyfile(origin, copy)
         _set_owner(copy, owner or _owner(origin))
         os.chmod(copy, stat.S_IMODE(entry.status.st_mode))

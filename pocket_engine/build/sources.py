@@ -17,11 +17,12 @@ from typing import Any
 from pocket_engine.build import patterns
 from pocket_engine.build.fetching import fetched
 from pocket_engine.build.stream import Telling
-from pocket_engine.build.tree import Entry, Tree, readable
+from pocket_engine.build.tree import Entry, Tree
 from pocket_engine.errors import EngineError
 from pocket_engine.images.compression import compression_of, decompressed
 from pocket_engine.images.progress import progress
 from pocket_engine.images.unpacking import unpack
+from pocket_engine.modes import readable
 
 _CHUNK = 1024 * 1024
 
@@ -108,7 +109,7 @@ def _hash(digest: Any, name: str, entry: Entry) -> None:
     size = status.st_size if stat.S_ISREG(status.st_mode) else 0
     digest.update(f"{name}\0{status.st_mode:o}\0{size}\0{link}\0".encode(errors="surrogateescape"))
     if size:
-        with readable(place, status), open(place, "rb") as content:
+        with readable(place), open(place, "rb") as content:
             while chunk := content.read(_CHUNK):
                 digest.update(chunk)
 
@@ -123,7 +124,7 @@ def unpacked(source: Source, folder: Path) -> Tree | None:
     Raises:
         EngineError: the archive is broken, or climbs out of its folder.
     """
-    with readable(source.entry.places[0], source.entry.status), open(source.entry.places[0], "rb") as file:
+    with readable(source.entry.places[0]), open(source.entry.places[0], "rb") as file:
         compression = compression_of(file.read(6))
         file.seek(0)
         try:

@@ -5,12 +5,12 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pocket_engine.filesystems.overlay import is_opaque
 from pocket_engine.filesystems.whiteouts import is_whiteout
+from pocket_engine.modes import readable
 
 _MOST_LINKS = 40  # As many as the kernel follows in one path.
 
@@ -46,7 +46,7 @@ class Entry:
 
     def read(self) -> bytes:
         """A file's content."""
-        with readable(self.places[0], self.status):
+        with readable(self.places[0]):
             return Path(self.places[0]).read_bytes()
 
 
@@ -106,7 +106,7 @@ class Tree:
         """What is in a folder, sorted by name."""
         names: set[str] = set()
         for place in folder.places:
-            with readable(place, os.stat(place)):
+            with readable(place):
                 names.update(os.listdir(place))
         found = (self._child(folder, name) for name in sorted(names))
         return [entry for entry in found if entry is not None]
@@ -139,17 +139,3 @@ class Tree:
         if highest is None:
             return None
         return Entry(posixpath.join(folder.path, name), tuple(places), highest)
-
-
-@contextmanager
-def readable(path: str, status: os.stat_result) -> Iterator[None]:
-    """Lift a mode that keeps the engine's user, who owns all layers, from reading."""
-    wanted = status.st_mode | (0o500 if stat.S_ISDIR(status.st_mode) else 0o400)
-    if wanted == status.st_mode:
-        yield
-        return
-    os.chmod(path, stat.S_IMODE(wanted))
-    try:
-        yield
-    finally:
-        os.chmod(path, stat.S_IMODE(status.st_mode))

@@ -6,26 +6,9 @@ from typing import Any
 
 from pocket_engine.containers import signals
 from pocket_engine.errors import BadRequest
+from pocket_engine.images.image import EMPTY_CONFIG
 
-_DEFAULTS: dict[str, Any] = {
-    "Hostname": "",
-    "Domainname": "",
-    "User": "",
-    "AttachStdin": False,
-    "AttachStdout": False,
-    "AttachStderr": False,
-    "Tty": False,
-    "OpenStdin": False,
-    "StdinOnce": False,
-    "Env": [],
-    "Cmd": None,
-    "Image": "",
-    "Volumes": None,
-    "WorkingDir": "",
-    "Entrypoint": None,
-    "OnBuild": None,
-    "Labels": {},
-}
+_DEFAULTS: dict[str, Any] = EMPTY_CONFIG | {"Env": [], "Labels": {}}
 _OPTIONAL = ("ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress")
 _OPTIONAL_TOO = ("StopSignal", "StopTimeout", "Shell")
 _MILLISECOND = 10**6  # In nanoseconds.

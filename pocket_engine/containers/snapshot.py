@@ -2,9 +2,9 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from pocket_engine.modes import lifted
 
 _CHUNK = 1 << 30
 
@@ -21,7 +21,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def _copy_content(source: str, target: str, names: dict[tuple[int, int], str]) -> None:
-    with _opened(source, stat.S_IRWXU), os.scandir(source) as entries:
+    with lifted(source, stat.S_IRWXU), os.scandir(source) as entries:
         for entry in entries:
             _copy_entry(entry, f"{target}/{entry.name}", names)
 
@@ -50,7 +50,7 @@ def _copy_entry(entry: os.DirEntry[str], target: str, names: dict[tuple[int, int
 
 
 def _copy_file(source: str, target: str) -> None:
-    with _opened(source, stat.S_IRUSR):
+    with lifted(source, stat.S_IRUSR):
         reader = os.open(source, os.O_RDONLY)
     writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -64,23 +64,9 @@ def _copy_file(source: str, target: str) -> None:
 def _copy_attributes(source: str, target: str) -> None:
     status = os.stat(source, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-        with _opened(source, stat.S_IRUSR):
+        with lifted(source, stat.S_IRUSR):
             for name in os.listxattr(source):
                 if name.startswith("user."):
                     os.setxattr(target, name, os.getxattr(source, name))
     os.chmod(target, stat.S_IMODE(status.st_mode))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-@contextmanager
-def _opened(path: str, needed: int) -> Iterator[None]:
-    """Lift a mode that keeps the owner out, for a while."""
-    mode = stat.S_IMODE(os.stat(path).st_mode)
-    if mode & needed == needed:
-        yield
-        return
-    os.chmod(path, mode | needed)
-    try:
-        yield
-    finally:
-        os.chmod(path, mode)

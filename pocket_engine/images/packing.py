@@ -3,8 +3,6 @@
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +13,7 @@ from pocket_engine.images.unpacking import (
     OWNER,
     WHITEOUT_PREFIX,
 )
+from pocket_engine.modes import readable
 
 
 def pack(folder: Path, archive: BinaryIO) -> int:
@@ -62,7 +61,7 @@ class _Packing:
             self._write(member)
         elif stat.S_ISDIR(status.st_mode):
             member.type = tarfile.DIRTYPE
-            with _readable(path, status):
+            with readable(path):
                 member.uid, member.gid = _owner(path)
                 self._write(member)
                 self.add_content(path, f"{member.name}/")
@@ -71,7 +70,7 @@ class _Packing:
 
     def _add_file(self, path: str, member: tarfile.TarInfo, status: os.stat_result) -> None:
         first_name = self.first_names.setdefault((status.st_dev, status.st_ino), member.name)
-        with _readable(path, status):
+        with readable(path):
             member.uid, member.gid = _owner(path)
             if first_name != member.name:
                 member.type, member.linkname = tarfile.LNKTYPE, first_name
@@ -88,19 +87,6 @@ class _Packing:
         self.tar.addfile(member, content)
         self.tar.members.clear()  # type: ignore[attr-defined]  # It would keep them all.
         self.entries += 1
-
-
-@contextmanager
-def _readable(path: str, status: os.stat_result) -> Iterator[None]:
-    wanted = status.st_mode | (0o700 if stat.S_ISDIR(status.st_mode) else 0o400)
-    if wanted == status.st_mode:
-        yield
-        return
-    os.chmod(path, stat.S_IMODE(wanted))
-    try:
-        yield
-    finally:
-        os.chmod(path, stat.S_IMODE(status.st_mode))
 
 
 def _owner(path: str) -> tuple[int, int]:
