@@ -23,6 +23,8 @@ import signal
 import sys
 import time
 
+from pocket_engine.runners import signals
+
 from .refusing import refuse_newer_calls
 
 PR_SET_PDEATHSIG = 1
@@ -99,7 +101,7 @@ class Monitor:
             if os.getppid() == monitor:
                 os.setpgid(0, 0)  # So the kernel wakes it when it is stopped (paused) and the monitor ends.
                 os.umask(0o022)
-                _reset_signals()
+                signals.reset()
                 for limit in filter(None, limits.split(",")):
                     number, soft, hard = map(int, limit.split(":"))
                     resource.setrlimit(number, (soft, hard))
@@ -193,14 +195,6 @@ def _wake_on_signals() -> int:
     signal.set_wakeup_fd(writable)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     return readable
-
-
-def _reset_signals() -> None:
-    """Python ignores some, and whoever started the engine may have; a program expects none of that."""
-    for number in signal.valid_signals():
-        with contextlib.suppress(OSError, ValueError):  # Those that cannot be caught.
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _let_go_of_streams() -> None:

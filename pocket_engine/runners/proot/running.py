@@ -8,12 +8,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pocket_engine
 from pocket_engine.runners import CannotStart, Streams
 from pocket_engine.runners.processes import tree
 from pocket_engine.runners.spawning import spawn
 
-_RUNNERS = Path(__file__).parent.parent
-_MONITOR = f"import sys; sys.path.insert(0, {str(_RUNNERS)!r}); from proot.monitor import main; main()"
+_HOME = Path(pocket_engine.__file__).parent.parent
+_MONITOR = f"import sys; sys.path.insert(0, {str(_HOME)!r}); from {__package__}.monitor import main; main()"
 _KILLED = 128 + signal.SIGKILL
 
 

@@ -1,10 +1,11 @@
 """The last steps in a sandbox: be the user, take the limits, become the program."""
 
-import contextlib
 import os
 import resource
 import signal
 from typing import Any, NoReturn
+
+from pocket_engine.runners import signals
 
 from . import kernel, namespaces
 from .capabilities import limit_capabilities
@@ -61,7 +62,7 @@ def become_program(channel: Channel) -> NoReturn:
     executable = _look_up(program["arguments"][0], environment.get("PATH", ""))
     channel.tell(user=identity.user, group=identity.group)
     os.umask(0o022)
-    _reset_signals()
+    signals.reset()
     try:
         os.execve(executable, program["arguments"], environment)
     except OSError as error:
@@ -122,11 +123,3 @@ def _look_up(name: str, search_path: str) -> str:
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
             return candidate
     raise Refused(f'exec: "{name}": executable file not found in $PATH', NOT_FOUND)
-
-
-def _reset_signals() -> None:
-    """Python ignores some, and the engine may have blocked others; a program expects to find none of that."""
-    for number in signal.valid_signals():
-        with contextlib.suppress(OSError, ValueError):  # Those that cannot be caught.
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
