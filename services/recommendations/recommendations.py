@@ -3,7 +3,8 @@
 Start it with `python recommendations.py`. It listens on `PORT` (50051) of `LISTEN_HOST` (all
 of the machine's addresses), answers the standard health checks and reflection, and on SIGTERM
 or Ctrl-C finishes the calls in flight before it leaves with exit code 0. Its figures are at
-`/metrics` on `METRICS_PORT` (9464); tls.py and tracing.py say what else the environment may ask for.
+`/metrics` on `METRICS_PORT` (9464). Where `HEALTH_PORT` is set, the health checks alone are answered there
+too, without TLS; tls.py and tracing.py say what else the environment may ask for.
 """
 
 import asyncio
@@ -98,7 +99,21 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, ReleasingHe
     return server, port, checks
 
 
-async def serve(address: str, metrics_port: int) -> None:
+def create_health_server(address: str, checks: ReleasingHealth) -> grpc.aio.Server:
+    """Make a server that answers the health checks and nothing else, without TLS.
+
+    Kubernetes' own gRPC probes can show no certificate.
+
+    Raises:
+        RuntimeError: the address cannot be bound.
+    """
+    server = grpc.aio.server(options=limits.OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    server.add_insecure_port(address)
+    return server
+
+
+async def serve(address: str, metrics_port: int, health_port: int) -> None:
     """Serve until SIGTERM or Ctrl-C; then turn health off, finish the calls in flight and return.
 
     A stop takes the whole of `GRACE_SECONDS` where a client neither ends its calls nor answers our goodbye.
@@ -119,8 +134,18 @@ async def serve(address: str, metrics_port: int) -> None:
     except ValueError as error:
         log.error(str(error))
         sys.exit(1)
+    host = address.rpartition(":")[0]
+    if health_port:
+        try:
+            probed = create_health_server(f"{host}:{health_port}", checks)
+        except RuntimeError:
+            log.error(
+                f"cannot listen on port {health_port}: stop the process that has it, or set HEALTH_PORT"
+            )
+            sys.exit(1)
+        await probed.start()
     await server.start()
-    await metrics.serve(address.rpartition(":")[0].strip("[]"), metrics_port, log)
+    await metrics.serve(host.strip("[]"), metrics_port, log)
     log.info("listening", extra={"fields": {"port": port}})
     await stop.wait()
     log.info("stopping")
@@ -130,16 +155,17 @@ async def serve(address: str, metrics_port: int) -> None:
 
 
 def main() -> None:
-    """Serve on `PORT` of `LISTEN_HOST`, and the figures on its `METRICS_PORT`."""
+    """Serve on `PORT` of `LISTEN_HOST`, figures on `METRICS_PORT`, health on `HEALTH_PORT` too."""
     log_to_stdout()
     allow_many_connections()
     host = os.environ.get("LISTEN_HOST", "[::]")
     try:
         port, metrics_port = port_from("PORT", 50051), port_from("METRICS_PORT", 9464)
+        health_port = port_from("HEALTH_PORT", 0)
     except ValueError as error:
         log.error(str(error))
         sys.exit(1)
-    asyncio.run(serve(f"{host}:{port}", metrics_port))
+    asyncio.run(serve(f"{host}:{port}", metrics_port, health_port))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from workshop.checks.authority import Authority, serial_number
 
@@ -70,6 +71,28 @@ def test_a_client_without_the_right_certificate_is_refused(server: Running, iden
         call(server.port, identity)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     until(lambda: reason in server.log, f"the log says {reason}")
+
+
+def test_the_health_port_answers_probes_without_a_certificate_and_nothing_else(start: Start, tmp_path: Path):
+    port = free_port()
+    identity = write(tmp_path / "server", OURS.issue("localhost"))
+    start(["recommendations.py"], RECOMMENDATIONS, HEALTH_PORT=str(port), **identity)
+    with grpc.insecure_channel(f"localhost:{port}") as channel:
+        for service in ("", "Recommendations"):
+            request = health_pb2.HealthCheckRequest(service=service)
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            pb_grpc.RecommendationsStub(channel).Recommend(pb.RecommendationRequest(max_results=1), timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_health_port_that_is_taken_is_said_in_a_sentence(server: Running):
+    ports = {"PORT": str(free_port()), "HEALTH_PORT": str(server.port)}
+    finished = run_to_its_end(["recommendations.py"], RECOMMENDATIONS, **ports)
+    assert finished.returncode == 1
+    assert f"cannot listen on port {server.port}" in finished.stdout
+    assert "HEALTH_PORT" in finished.stdout
 
 
 def test_a_client_without_tls_is_refused(server: Running):

@@ -14,6 +14,7 @@ COMMANDS = {RECOMMENDATIONS: ["recommendations.py"], MARKETPLACE: ["server.py"]}
     [
         (RECOMMENDATIONS, "PORT"),
         (RECOMMENDATIONS, "METRICS_PORT"),
+        (RECOMMENDATIONS, "HEALTH_PORT"),
         (MARKETPLACE, "PORT"),
         (MARKETPLACE, "RECOMMENDATIONS_PORT"),
     ],
