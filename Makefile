@@ -50,7 +50,12 @@ clean:
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-.venv/test: requirements/test.txt .venv/lab
+.venv/test: requirements/test.txt .venv/lab .venv/scanner
 	@echo "Installing what the tests need …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+.venv/scanner: requirements/scanner.txt | .venv/bin/python
+	@echo "Installing the policy scanner, in an environment of its own …"
+	@$(PYTHON) -m venv $@ && $@/bin/pip install --quiet --disable-pip-version-check -r requirements/scanner.txt
 	@touch $@
