@@ -58,7 +58,7 @@ def probes(answer: Answer) -> None:
 
 @check(
     "09-2",
-    first_nudge="Find the labels and the port's name in kubernetes/marketplace.yaml, under spec.template.",
+    first_nudge="Find the labels and the port's name in kubernetes/base/marketplace.yaml, under spec.template.",
     can_now="You can lead a Service to its pods, and know where to look when it selects none.",
 )
 def service(answer: Answer) -> None:
@@ -85,7 +85,7 @@ def service(answer: Answer) -> None:
 
 @check(
     "09-3",
-    first_nudge="`kubernetes/marketplace.yaml` has the kind and the name; `spec` has the number of pods.",
+    first_nudge="`kubernetes/base/marketplace.yaml` has the kind and the name; `spec` has the number of pods.",
     can_now="You can scale by a number in a file, and hand that number over to an autoscaler.",
 )
 def scaling(answer: Answer) -> None:
@@ -163,7 +163,7 @@ def _patience(probe: dict[str, Any]) -> int:
 
 
 def _objects() -> dict[str, Manifest]:
-    return {manifest.name: manifest for manifest in manifests.load(ROOT / "kubernetes")}
+    return {manifest.name: manifest for manifest in manifests.load(ROOT / "kubernetes" / "base")}
 
 
 def _parsed(text: Any) -> list[Manifest]:
