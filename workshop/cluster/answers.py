@@ -54,7 +54,9 @@ def words(error: ApiException) -> str:
     message, status = message_of(error), status_of(error)
     if refusal := refusals.read(message):
         return f"{refusal.why}\nNext: {refusal.next}\nWord for word: {message}"
-    if found := re.search(r"failed to create typed patch object \([^)]*\): (.+)", message, re.DOTALL):
+    if found := re.search(
+        r"failed to create typed patch object(?: \([^)]*\))?:(?: errors:)?(.+)", message, re.DOTALL
+    ):
         return _schema(found[1], message)
     if found := re.search(r"strict decoding error: (.+)", message, re.DOTALL):
         return _schema(found[1], message)

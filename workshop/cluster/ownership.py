@@ -55,9 +55,9 @@ def hand_over_replicas(api: Api, live: Object, manifest: Mapping[str, Any]) -> N
     own. This is
     what the documentation of Kubernetes advises for the change to a HorizontalPodAutoscaler.
     """
-    replicas = live["spec"].get("replicas")
-    if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"] or replicas is None:
+    if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"]:
         return
+    replicas = live["spec"]["replicas"]
     owners = [entry for entry in live["metadata"].get("managedFields") or [] if _owns_replicas(entry)]
     if any(_is_ours(entry, "Apply") for entry in owners) and len(owners) == 1:
         metadata = {key: live["metadata"][key] for key in ("name", "namespace")}

@@ -193,7 +193,8 @@ def _mounts(case: PodCase) -> Explanation | None:
         if key
         else "Mend what it names: the volume, its class, or the node.",
         key or event,
-        patience=MOUNT_PATIENCE,
+        # Of this the node itself says that it only took too long; what it finds in the end, it says later.
+        patience=None if "timed out" in event.message and not key else MOUNT_PATIENCE,
     )
 
 

@@ -5,7 +5,7 @@ import re
 from workshop.cluster.api import Object
 from workshop.cluster.cases import ContainerCase
 from workshop.cluster.explanation import Explanation
-from workshop.cluster.situation import Happening
+from workshop.cluster.situation import Happening, moment
 
 # A service that is not ready after this long mostly never will be; one that loads much may say so in a
 # startup probe.
@@ -20,9 +20,9 @@ def explain_unready(case: ContainerCase) -> Explanation | None:
     if not case.running or case.container_status.get("ready"):
         return None
     # `started` is false until the startup probe succeeds; the others have not begun until then.
-    waits_for = "Readiness" if case.container_status.get("started", True) else "Startup"
+    waits_for = "Startup" if case.container_status.get("started") is False else "Readiness"
     event = case.event("Unhealthy", "ProbeWarning", message=f"^{waits_for} probe")
-    if not event or event.time < str(case.running.get("startedAt", "")):
+    if not event or moment(event.time) < moment(case.running.get("startedAt")):
         return _silent(case, waits_for)
     return _failing(case, waits_for, event, READY_PATIENCE)
 
@@ -49,11 +49,9 @@ def _failing(
     meaning, remedy = _heard(heard.strip(), probe)
     consequence = {
         "Startup": "Until it succeeds the other probes wait and no traffic comes; after "
-        f"{probe.get('failureThreshold', 3)} misses in a row the container is killed and started again.",
+        f"{_misses(probe)} the container is killed and started again.",
         "Readiness": "The pod gets no traffic, and the rollout waits for it; the container is not restarted.",
-        "Liveness": f"After {probe.get('failureThreshold', 3)} misses in a row the container is killed and "
-        "started "
-        "again.",
+        "Liveness": f"After {_misses(probe)} the container is killed and started again.",
     }[which]
     return case.explain(
         f"{which.lower()} probe",
@@ -80,6 +78,11 @@ def _silent(case: ContainerCase, which: str) -> Explanation | None:
         f"container {case.spec['name']}: running, ready: false, {case.restarts} restarts",
         time=case.running.get("startedAt") or "",
     )
+
+
+def _misses(probe: Object) -> str:
+    count = probe.get("failureThreshold", 3)
+    return "one miss" if count == 1 else f"{count} misses in a row"
 
 
 def _asked(probe: Object, spec: Object) -> str:
@@ -168,7 +171,7 @@ _ANSWERS = (
         "Compare the probe's port with the service's `PORT` (and `HEALTH_PORT`); look at the log.",
     ),
     (
-        r"failed to connect service",
+        r"failed to connect service|code = Unavailable|server preface",
         "It could not make a gRPC connection: nothing serves plain gRPC on that port. A port with mutual "
         "TLS does "
         "not, for a probe shows no certificate.",

@@ -75,14 +75,19 @@ def _reading(said: str, image: str) -> tuple[str, str]:
             "Build it for the node's platform (`docker build --platform linux/amd64 …`), load it, and roll "
             "again.",
         )
-    # A name without a registry means Docker Hub, which answers the same for “not there” and “not for you”.
-    if _is_local(image) and re.search(_ABSENT + "|" + _DENIED, said, re.IGNORECASE):
+    for pattern, why, remedy in _OF_THE_NODE:
+        if re.search(pattern, said, re.IGNORECASE):
+            return why.format(host=_host(image)), remedy
+    # A name without a registry means Docker Hub, which says the same of “not there” and “not for you”;
+    # and whether
+    # it was reached at all does not matter for an image that only its builder has.
+    if _is_local(image):
         return (
-            "No node has it, and a name without a registry's host means Docker Hub, which has none that "
-            "you may "
-            "pull. An image that you built is on your engine only, until somebody loads it into the "
-            "cluster; or "
-            "the tag has a typing error.",
+            "No node has it, and a name without a registry's host means Docker Hub, from where it could "
+            "not be "
+            "pulled. An image that you built is on your engine only, until somebody loads it into the "
+            "cluster; "
+            "or the tag has a typing error.",
             f'Load it: `shop.load_images(engine, "{image}")`, then wait; or mend `image`.',
         )
     for pattern, why, remedy in _PULLS:
@@ -97,7 +102,7 @@ def _reading(said: str, image: str) -> tuple[str, str]:
 _ABSENT = r"not found|manifest unknown|does not exist|name unknown|repository name not known"
 _DENIED = r"unauthorized|authentication required|authorization failed|denied|40[13] |no basic auth"
 
-_PULLS = (
+_OF_THE_NODE = (
     (
         r"no space left on device",
         "The node's disk is full.",
@@ -108,6 +113,9 @@ _PULLS = (
         "The registry {host} has given this address enough images for now.",
         "Wait an hour, log in to the registry, or load the image by hand.",
     ),
+)
+
+_PULLS = (
     (
         r"no such host|server misbehaving|name resolution|lookup \S+ on",
         "The node does not find the registry {host}: no name server knows it, or the node reaches none.",

@@ -155,13 +155,16 @@ def _no_namespace(found: re.Match[str]) -> Refusal:
 
 def _rights(found: re.Match[str]) -> Refusal:
     user, verb, resource, group, where = found.groups()
+    resource, _, subresource = resource.partition("/")
     kind = f"{resource}.{group}" if group else resource
-    where = where.strip().replace('"', "")
+    what = f"{subresource} of {kind}" if subresource else kind
+    asked = f"{verb} {kind}" + (f" --subresource={subresource}" if subresource else "")
+    place = where.strip().replace('"', "")
     return Refusal(
         "rights",
-        f"“{user}” has no right to {verb} {kind} {where}.",
+        f"“{user}” has no right to {verb} {what} {place}".rstrip() + ".",
         "Ask who runs the cluster for a Role with that right, or use a context that has it. "
-        f"`kubectl auth can-i {verb} {kind}` tells.",
+        f"`kubectl auth can-i {asked}` tells.",
     )
 
 

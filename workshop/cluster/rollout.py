@@ -138,15 +138,20 @@ def progress(situation: Situation, target: Target) -> Progress:
     if not explaining.observed(deployment):
         words = "the cluster has not looked at it yet"
     elif updated < wanted:
-        words = f"{updated} of {wanted} new pods are made"
+        words = f"{updated} of {wanted} new pods {_are(updated)} made"
     elif total > updated:
-        words = f"{total - updated} old pods are still to end"
+        left = total - updated
+        words = f"{left} old {'pod is' if left == 1 else 'pods are'} still to end"
     elif available < updated:
-        words = f"{available} of {updated} new pods are available"
+        words = f"{available} of {updated} new pods {_are(available)} available"
     else:
-        words = f"rolled out, {available} of {wanted} pods are available"
+        words = f"rolled out, {wanted} {'pod is' if wanted == 1 else 'pods are'} available"
     # While old pods serve beside the new, only what is new counts.
     return Progress(target, words, wanted, min(available, updated), explaining.complete(deployment), pods)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 class _Patience:
@@ -214,7 +219,7 @@ def _failure(situation: Situation, rows: Sequence[Progress], waited: float, hope
         names, merged(reason for _, reason in _reasons(situation, rows)), explaining.notes(situation)
     )
     states = "; ".join(map(str, late))
-    verb = "is" if len(late) == 1 else "are"
+    verb = _are(len(late))
     ending = f"after {waited:.0f} s, and waiting longer is in vain" if hopeless else f"after {waited:.0f} s"
     why = (
         str(reasons)

@@ -82,9 +82,9 @@ def _reasons(said: str, pod: Object, rooms: Sequence[Room] | None) -> Iterator[s
     )
     main = re.split(r"\.? ?(?:preemption|no new claims to deallocate)", said)[0]
     main = main.partition("nodes are available:")[2] or main
-    for count, reason in re.findall(r"(?:(\d+) )?((?:[^,{]|\{[^}]*\})+)", main):
+    for count, reason in re.findall(r"\s*(?:(\d+) )?((?:[^,{]|\{[^}]*\})+)", main):
         words = _words(reason.strip(" ."))
-        yield f"{'On ' + count + ': ' if count else ''}{words}."
+        yield f"On {count} of them {words}." if count else f"{words[0].upper()}{words[1:]}."
     asks = _asks(pod["spec"])
     if re.search("Insufficient (?:cpu|memory)", said):
         yield f"The pod asks for {_amount(asks)}."
@@ -93,7 +93,7 @@ def _reasons(said: str, pod: Object, rooms: Sequence[Room] | None) -> Iterator[s
                 f"Node {room.node} has {_amount((room.cpu, room.memory))}, of which its pods ask for "
                 f"{_amount((room.cpu_taken, room.memory_taken))}."
             )
-    if selector := pod["spec"].get("nodeSelector") if "affinity/selector" in said else None:
+    if selector := pod["spec"].get("nodeSelector") if "Pod's node affinity" in said else None:
         labels = ", ".join(f"{key}={value}" for key, value in selector.items())
         yield f"The pod wants a node with {labels}."
 
@@ -121,7 +121,7 @@ _TAINTS = {
 }
 
 _SENTENCES = (
-    ("affinity/selector", "it has not the labels that `nodeSelector` or the node affinity want"),
+    ("Pod's node affinity", "it has not the labels that `nodeSelector` or the node affinity want"),
     ("pod topology spread constraints", "a pod there would break `topologySpreadConstraints`"),
     ("pod anti-affinity", "a pod is there already that this one keeps away from (anti-affinity)"),
     ("pod affinity", "the pod that this one wants to be near is not there (affinity)"),
