@@ -8,7 +8,7 @@ from double import Cluster as Server
 from double import Object, Refusal
 from playing import NAMESPACE, Controllers, beside, deployment, namespace
 
-from workshop.cluster import Cluster, ServerGone
+from workshop.cluster import Cluster, ClusterError, ServerGone
 from workshop.cluster.applying import NotApplied
 from workshop.patience import until
 from workshop.repository import ROOT
@@ -369,3 +369,10 @@ def test_certificates_are_made_once_before_anything_else(
         "pod-security.kubernetes.io/enforce"
     ]
     assert level == "restricted"
+
+
+def test_something_that_is_no_manifest_is_told_before_anything_is_sent(shop: Cluster, server: Server) -> None:
+    with pytest.raises(ClusterError, match="Each needs apiVersion, kind, and a name"):
+        shop.apply([namespace(), {"kind": "Deployment"}])
+
+    assert not server.double.seen

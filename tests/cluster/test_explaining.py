@@ -356,6 +356,29 @@ def test_the_schedulers_sentence_is_told_in_plain_words(said: str, words: list[s
     assert told.next
 
 
+def test_the_taints_that_the_sentence_leaves_out_come_from_the_nodes(shop: Cluster, server: Server) -> None:
+    shop.apply([namespace(), deployment()])
+    controllers = Controllers(server)
+    controllers.start()
+    said = "0/1 nodes are available: 1 node(s) had untolerated taint(s)."
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+    pod = controllers.pod(1, {"phase": "Pending", "conditions": [condition]})
+    del pod["spec"]["nodeName"]
+    server.put(pod)
+    controllers.status(updated=1, available=0)
+    taints = [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+    server.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "spec": {"taints": taints}})
+
+    assert "Node n1: node.kubernetes.io/not-ready (the node is not ready)." in str(shop.why("marketplace"))
+
+
+def test_a_deployment_that_is_scaled_to_nothing_is_told_so(shop: Cluster, server: Server) -> None:
+    shop.apply([namespace(), deployment(replicas=0)])
+    Controllers(server).status(updated=0, available=0)
+
+    assert "It is scaled to 0 pods" in str(shop.why("marketplace"))
+
+
 def test_what_pods_ask_for_is_counted_as_the_scheduler_does() -> None:
     def asks(cpu: str, memory: str) -> dict[str, object]:
         return {"resources": {"requests": {"cpu": cpu, "memory": memory}}}

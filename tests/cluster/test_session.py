@@ -94,7 +94,7 @@ def test_a_failed_rollout_stays_to_be_seen(
 
 def test_html_of_reasons_is_escaped(shop: Cluster, server: Server) -> None:
     play(server, "crash-loop")
-    (pod,) = [each for each in shop._api.all("v1", "Pod", NAMESPACE)[0]]
+    (pod,) = shop._api.all("v1", "Pod", NAMESPACE)[0]
     server.double.logs[pod["metadata"]["name"], "marketplace", True] = "<script>alert(1)</script>"
 
     html = shop.why("marketplace")._repr_mimebundle_()["text/html"]

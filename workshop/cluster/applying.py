@@ -135,12 +135,24 @@ class NotApplied(ClusterError):
 
 
 def read(what: Path | str | Sequence[Mapping[str, Any]]) -> list[Object]:
-    """The manifests of a folder with a kustomization, of a file, or those that are given."""
+    """The manifests of a folder with a kustomization, of a file, or those that are given.
+
+    Raises:
+        ClusterError: one of those that are given has no kind, or no name.
+    """
     if isinstance(what, Path | str):
         from workshop.manifests import load
 
         return [dict(manifest) for manifest in load(what)]
-    return [copy.deepcopy(dict(manifest)) for manifest in what]
+    given = [copy.deepcopy(dict(manifest)) for manifest in what]
+    for manifest in given:
+        name = (manifest.get("metadata") or {}).get("name")
+        if not (manifest.get("apiVersion") and manifest.get("kind") and name):
+            raise ClusterError(
+                f"This is no whole manifest: {str(manifest)[:80]}\n"
+                "Each needs apiVersion, kind, and a name under metadata."
+            )
+    return given
 
 
 def in_order(manifests: Iterable[Object]) -> list[Object]:
@@ -276,7 +288,8 @@ def _rename_images(manifest: Object, images: Mapping[str, str]) -> None:
     )
     spec = (template or {}).get("spec") or {} if isinstance(template, dict) else {}
     for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
-        container["image"] = images.get(container.get("image"), container.get("image"))
+        if container.get("image") in images:
+            container["image"] = images[container["image"]]
 
 
 def _unknown(manifest: Object) -> str:

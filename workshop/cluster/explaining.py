@@ -34,7 +34,12 @@ def why(api: Api, namespace: str, name: str) -> Explanations:
     found = _deployments(situation, name)
     if found:
         told = [cause for deployment in found for cause in explain(situation, deployment)]
-        return Explanations(name, told, notes(situation))
+        none = (
+            []
+            if any(map(_wanted, found))
+            else [f"It is scaled to 0 pods: `shop.scale({name!r}, 2)` brings some."]
+        )
+        return Explanations(name, told, [*none, *notes(situation)])
     for pod in situation.pods:
         if pod["metadata"]["name"] == name:
             healthy = ready(pod) and not pod["metadata"].get("deletionTimestamp")

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any, overload
 
 EVIDENCE_LINES = 14
+SHOWN_PODS = 3
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Explanation:
         if not self.pods:
             return self.what
         count = "1 pod" if len(self.pods) == 1 else f"{len(self.pods)} pods"
-        return f"{self.what} ({count}: {', '.join(self.pods)})"
+        others = f" and {len(self.pods) - SHOWN_PODS} more" if len(self.pods) > SHOWN_PODS else ""
+        return f"{self.what} ({count}: {', '.join(self.pods[:SHOWN_PODS])}{others})"
 
     def __str__(self) -> str:
         evidence = "\n".join(f"    {line}" for line in self.evidence)

@@ -10,6 +10,7 @@ from workshop.cluster.situation import Happening, moment
 # A service that is not ready after this long mostly never will be; one that loads much may say so in a
 # startup probe.
 READY_PATIENCE = 45.0
+MARGIN = 10.0
 
 _FIELDS = {"Startup": "startupProbe", "Readiness": "readinessProbe", "Liveness": "livenessProbe"}
 _FAILED = re.compile(r"(Startup|Readiness|Liveness) probe (?:failed|errored)[^:]*: ?(.*)", re.DOTALL)
@@ -24,7 +25,16 @@ def explain_unready(case: ContainerCase) -> Explanation | None:
     event = case.event("Unhealthy", "ProbeWarning", message=f"^{waits_for} probe")
     if not event or moment(event.time) < moment(case.running.get("startedAt")):
         return _silent(case, waits_for)
-    return _failing(case, waits_for, event, READY_PATIENCE)
+    return _failing(case, waits_for, event, _patience(case, waits_for))
+
+
+def _patience(case: ContainerCase, which: str) -> float:
+    """A probe may say itself that the program is slow; as long as that is worth waiting."""
+    probe = case.spec.get(_FIELDS[which]) or {}
+    seconds = probe.get("initialDelaySeconds", 0)
+    if which == "Startup":
+        seconds += probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
+    return max(READY_PATIENCE, seconds + MARGIN)
 
 
 def explain_kill(case: ContainerCase, patience: float | None) -> Explanation | None:

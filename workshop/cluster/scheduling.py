@@ -93,6 +93,11 @@ def _reasons(said: str, pod: Object, rooms: Sequence[Room] | None) -> Iterator[s
                 f"Node {room.node} has {_amount((room.cpu, room.memory))}, of which its pods ask for "
                 f"{_amount((room.cpu_taken, room.memory_taken))}."
             )
+    if "untolerated taint" in said and "taint {" not in said:
+        # Since Kubernetes 1.35 the sentence does not say which; the nodes do.
+        for room in rooms or ():
+            if room.taints:
+                yield f"Node {room.node}: {'; '.join(key + _meaning(key) for key in room.taints)}."
     if selector := pod["spec"].get("nodeSelector") if "Pod's node affinity" in said else None:
         labels = ", ".join(f"{key}={value}" for key, value in selector.items())
         yield f"The pod wants a node with {labels}."
@@ -103,9 +108,12 @@ def _words(reason: str) -> str:
         return f"too little {found[1]} is free"
     if found := re.match(r"node\(s\) had untolerated taint(?:\(s\))?(?: (\{.*\}))?", reason):
         which = f" {found[1]}" if found[1] else ""
-        meaning = next((words for key, words in _TAINTS.items() if key in which), "")
-        return f"a taint{which} keeps pods away that do not tolerate it{meaning}"
+        return f"a taint{which} keeps pods away that do not tolerate it{_meaning(which)}"
     return next((words for start, words in _SENTENCES if start in reason), f"the scheduler says “{reason}”")
+
+
+def _meaning(taint: str) -> str:
+    return next((words for key, words in _TAINTS.items() if key in taint), "")
 
 
 _TAINTS = {
@@ -182,7 +190,7 @@ def rooms(nodes: Sequence[Object], pods: Sequence[Object]) -> list[Room]:
     """How much of each node is taken, as the scheduler counts: by what pods ask for, not by what they use."""
     found = []
     for node in nodes:
-        name, allocatable = node["metadata"]["name"], node["status"]["allocatable"]
+        name, allocatable = node["metadata"]["name"], (node.get("status") or {}).get("allocatable") or {}
         here = [
             _asks(pod["spec"])
             for pod in pods
@@ -192,10 +200,11 @@ def rooms(nodes: Sequence[Object], pods: Sequence[Object]) -> list[Room]:
         found.append(
             Room(
                 name,
-                float(parse_quantity(allocatable["cpu"])),
+                float(parse_quantity(allocatable.get("cpu", 0))),
                 sum(cpu for cpu, _ in here),
-                float(parse_quantity(allocatable["memory"])),
+                float(parse_quantity(allocatable.get("memory", 0))),
                 sum(memory for _, memory in here),
+                tuple(taint["key"] for taint in node.get("spec", {}).get("taints") or []),
             )
         )
     return found

@@ -157,12 +157,12 @@ class Cluster:
         with in_plain_words(self._api, "list the pods"):
             return listing.pods(self._api, self.namespace)
 
-    def forward(self, service: str, port: int = 5000) -> Forward:
+    def forward(self, service: str, port: int | str | None = None) -> Forward:
         """Reach a Service from here, like `kubectl port-forward service/marketplace 5000`.
 
         Args:
             service: its name.
-            port: the Service's port.
+            port: the Service's port, by number or name; by default 5000, or the only one.
 
         Returns:
             A context manager with `.url`.

@@ -119,13 +119,14 @@ class Situation:
 
 @dataclass(frozen=True)
 class Room:
-    """How much of a node is taken by what its pods ask for, in cores and bytes."""
+    """How much of a node is taken by what its pods ask for, in cores and bytes; and what keeps pods away."""
 
     node: str
     cpu: float
     cpu_taken: float
     memory: float
     memory_taken: float
+    taints: tuple[str, ...] = ()
 
 
 def owned(things: Iterable[Object], owner: Object) -> list[Object]:
