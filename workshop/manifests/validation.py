@@ -1,14 +1,28 @@
 """Compare manifests with the official schemas of every version, and say in plain words what is wrong."""
 
 import difflib
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 from workshop.manifests import schema
 from workshop.manifests.files import Manifest, Problems, problem
 from workshop.manifests.schema import Keys
 from workshop.manifests.tables import Cell, Table
+
+
+class Found(NamedTuple):
+    """What one version's schema has against an object.
+
+    Attributes:
+        keys: where; of a missing field, the place that it is missing from.
+        what: what is wrong, in plain words.
+        missing: the name of the field that is missing, if that is the problem.
+    """
+
+    keys: Keys
+    what: str
+    missing: str = ""
 
 
 class Report:
@@ -59,8 +73,8 @@ def validate(objects: Sequence[Manifest], versions: Sequence[str] | None = None)
     found: dict[tuple[int, Keys, str], list[str]] = {}
     for number, manifest in enumerate(objects):
         for version in versions:
-            for keys, what in _problems(manifest, version):
-                found.setdefault((number, keys, what), []).append(version)
+            for one in problems_of(manifest, version):
+                found.setdefault((number, one.keys, one.what), []).append(version)
     problems = Problems(
         problem(objects[number], keys, what, () if seen == versions else tuple(seen))
         for (number, keys, what), seen in found.items()
@@ -68,66 +82,61 @@ def validate(objects: Sequence[Manifest], versions: Sequence[str] | None = None)
     return Report(objects, versions, problems)
 
 
-def _problems(manifest: Manifest, version: str) -> Iterator[tuple[Keys, str]]:
-    """Everything that one version's schema has against an object: where, and what."""
-    from jsonschema import Draft202012Validator  # Takes a second to load.
-
+def problems_of(manifest: Mapping[str, Any], version: str) -> Iterator[Found]:
+    """Everything that one version's schema has against an object."""
     names = schema.kinds(version)
     name = names.get((str(manifest.get("apiVersion")), str(manifest.get("kind"))))
     if name is None:
         yield _unknown_kind(manifest, names)
         return
-    root = {"$ref": f"#/$defs/{name}", "$defs": schema.definitions(version)}
-    for error in Draft202012Validator(root).iter_errors(dict(manifest)):
+    for error in _validator(name, version).iter_errors(dict(manifest)):
         keys = tuple(error.absolute_path)
         if error.validator == "additionalProperties":
             known = list(error.schema["properties"])
             for key in error.instance:
                 if key not in known:
-                    yield (*keys, str(key)), _unknown_field(str(key), known, manifest, name, keys, version)
+                    what = _unknown_field(str(key), known, manifest, name, keys, version)
+                    yield Found((*keys, str(key)), what)
         elif error.validator == "required":
             for key in error.validator_value:
                 if key not in error.instance:
-                    yield keys, _missing(key, name, keys, version)
+                    yield Found(keys, _missing(key, name, keys, version), key)
         else:
-            yield keys, _wrong_type(error.instance, schema.type_of(error.schema, version))
+            yield Found(keys, _wrong_type(error.instance, schema.type_of(error.schema, version)))
 
 
-def _unknown_kind(manifest: Manifest, names: dict[tuple[str, str], str]) -> tuple[Keys, str]:
+@cache
+def _validator(name: str, version: str) -> Any:
+    from jsonschema import Draft202012Validator  # Takes a second to load.
+
+    return Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schema.definitions(version)})
+
+
+def _unknown_kind(manifest: Mapping[str, Any], names: dict[tuple[str, str], str]) -> Found:
     api, kind = manifest.get("apiVersion"), manifest.get("kind")
     for key, value in (("apiVersion", api), ("kind", kind)):
         if not isinstance(value, str):
-            return (), f"“{key}” is missing. Every object begins with apiVersion and kind."
+            return Found((), f"“{key}” is missing. Every object begins with apiVersion and kind.", key)
     right = [known_api for known_api, known in names if known == kind]
     if right:
-        return (
-            "apiVersion",
-        ), f"There is no {kind} in “{api}”. Its apiVersion is {' or '.join(sorted(right))}."
-    return ("kind",), f"There is no kind “{kind}”.{_did_you_mean(str(kind), [known for _, known in names])}"
+        where = " or ".join(sorted(right))
+        return Found(("apiVersion",), f"There is no {kind} in “{api}”. Its apiVersion is {where}.")
+    nearest = _did_you_mean(str(kind), [known for _, known in names])
+    return Found(("kind",), f"There is no kind “{kind}”.{nearest}")
 
 
 def _unknown_field(
-    key: str, known: list[str], manifest: Manifest, name: str, keys: Keys, version: str
+    key: str, known: list[str], manifest: Mapping[str, Any], name: str, keys: Keys, version: str
 ) -> str:
     what = f"There is no field “{key}” here."
-    if others := _known_in(key, name, keys):
+    if others := schema.known_in(name, (*keys, key)):
         return f"{what} Other versions have it: Kubernetes {others[0]} to {others[-1]}."
     if home := _home(key, manifest, name, keys, version):
         return f"{what} It belongs in {home}: check the indentation."
     return what + (_did_you_mean(key, known) or f" Allowed are: {', '.join(known)}.")
 
 
-def _known_in(key: str, name: str, keys: Keys) -> list[str]:
-    """The versions whose schema has a field `key` at this place."""
-    found = []
-    for version in schema.versions():
-        with suppress(schema.UnknownField, KeyError):
-            if key in schema.node_at(name, keys, version).get("properties", {}):
-                found.append(version)
-    return found
-
-
-def _home(key: str, manifest: Manifest, name: str, keys: Keys, version: str) -> str | None:
+def _home(key: str, manifest: Mapping[str, Any], name: str, keys: Keys, version: str) -> str | None:
     """Where else near `keys` this field is known: in something that stands beside it, or further out."""
     around = schema.find(manifest, keys)
     inside = [(*keys, other) for other in around]
