@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import cache
 
 from workshop.cluster import pods, refusals, scheduling
@@ -10,7 +9,7 @@ from workshop.cluster.api import NO_ANSWER, Api, ApiException, Object
 from workshop.cluster.cases import PodCase
 from workshop.cluster.errors import NotThere
 from workshop.cluster.explanation import Explanation, Explanations, merged
-from workshop.cluster.situation import KINDS, Room, Situation, condition, ready
+from workshop.cluster.situation import KINDS, Room, Situation, condition, now, ready
 
 NAME = "app.kubernetes.io/name"
 
@@ -127,7 +126,7 @@ def situation_of(api: Api, found: dict[str, list[Object]], unreadable: Sequence[
         log,
         nodes,
         unreadable,
-        datetime.now(UTC),
+        now(),
     )
 
 

@@ -9,7 +9,6 @@ KeyboardInterrupt
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from workshop.cluster import explaining, listing
 from workshop.cluster.api import Api, Object
 from workshop.cluster.errors import ClusterError
 from workshop.cluster.explanation import Explanation, Explanations, merged
-from workshop.cluster.situation import KINDS, Situation
+from workshop.cluster.situation import KINDS, Situation, now
 from workshop.cluster.watching import Live
 from workshop.svg import COLOURS
 
@@ -179,7 +178,7 @@ def _situation(found: dict[str, list[Object]], unreadable: Sequence[str]) -> Sit
         found["Pod"],
         found["Event"],
         unreadable=unreadable,
-        now=datetime.now(UTC),
+        now=now(),
     )
 
 

@@ -162,7 +162,7 @@ class Cluster:
 
         Args:
             service: its name.
-            port: the Service's port, by number or name; by default 5000, or the only one.
+            port: the Service's port, by number or name; by default its first.
 
         Returns:
             A context manager with `.url`.

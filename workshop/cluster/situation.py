@@ -157,6 +157,11 @@ def ready(pod: Mapping[str, Any]) -> bool:
     return condition(pod, "Ready").get("status") == "True"
 
 
+def now() -> datetime:
+    """The moment, by this machine's clock."""
+    return datetime.now(UTC)
+
+
 def moment(time: str | None) -> datetime:
     """A time as the API writes it; the beginning of time for none."""
     return datetime.fromisoformat(time) if time else datetime.min.replace(tzinfo=UTC)
