@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from workshop import manifests
+from workshop.cluster import certificates
 from workshop.manifests import Manifest, schema
 from workshop.repository import PROTO, ROOT, SERVICES
 
@@ -20,7 +21,18 @@ FOLDER = ROOT / "kubernetes"
 PORTS = {"recommendations": 50051, "marketplace": 5000}
 COMPONENTS = pytest.mark.parametrize("name", PORTS)
 
-OBJECTS = {manifest.name: manifest for manifest in manifests.load(FOLDER)}
+BUILT = {name: manifests.build(FOLDER / name) for name in ("base", "overlays/laptop", "overlays/production")}
+OVERLAYS = pytest.mark.parametrize("overlay", ["overlays/laptop", "overlays/production"])
+EVERY_BUILD = pytest.mark.parametrize("build", BUILT)
+
+# The base, which lessons read; what overlays change is looked at in each overlay.
+OBJECTS = {manifest.name: manifest for manifest in BUILT["base"]}
+
+
+def in_overlay(overlay: str, name: str) -> Manifest:
+    """One object as an overlay has it."""
+    (found,) = [manifest for manifest in BUILT[overlay] if manifest.name == name]
+    return found
 
 
 def deployment(name: str) -> Manifest:
@@ -36,35 +48,59 @@ def container(name: str) -> dict[str, Any]:
     return only
 
 
+def settings(name: str, overlay: str = "base") -> dict[str, str]:
+    """What the container gets as its environment: the whole ConfigMap, and nothing else."""
+    assert container(name)["envFrom"] == [{"configMapRef": {"name": name}}] and "env" not in container(name)
+    return in_overlay(overlay, f"ConfigMap {name}")["data"]
+
+
 def dockerfile(name: str) -> str:
     return (ROOT / "docker" / f"{name}.Dockerfile").read_text("utf-8")
 
 
 def grace_in_code(name: str) -> float:
-    file, pattern = {
-        "recommendations": ("recommendations.py", r"^GRACE_SECONDS = ([\d.]+)"),
-        "marketplace": ("server.py", r"^HEADER_SECONDS = (\d+)"),
-    }[name]
-    found = re.search(pattern, (SERVICES / name / file).read_text("utf-8"), re.MULTILINE)
+    file = {"recommendations": "recommendations.py", "marketplace": "server.py"}[name]
+    source = (SERVICES / name / file).read_text("utf-8")
+    found = re.search(r"^GRACE_SECONDS = ([\d.]+)", source, re.MULTILINE)
     assert found, f"{file} has no such line"
     return float(found[1])
 
 
-def test_both_components_have_a_deployment_and_a_service():
-    assert sorted(OBJECTS) == [
-        f"{kind} {name}" for kind in ("Deployment", "Service") for name in sorted(PORTS)
-    ]
+def test_each_component_has_all_that_a_component_needs():
+    kinds = (
+        "ConfigMap",
+        "Deployment",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+    )
+    common = ["Namespace microservices", "NetworkPolicy allow-dns", "NetworkPolicy deny-by-default"]
+    assert sorted(OBJECTS) == sorted([*common, *(f"{kind} {name}" for kind in kinds for name in PORTS)])
 
 
-def test_the_kustomization_lists_every_file():
-    listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text("utf-8"))["resources"]
-    assert sorted([*listed, "kustomization.yaml"]) == sorted(path.name for path in FOLDER.iterdir())
+def test_every_file_is_part_of_a_build():
+    named = set()
+    for kustomization in FOLDER.rglob("kustomization.yaml"):
+        listed = yaml.safe_load(kustomization.read_text("utf-8"))
+        files = [*listed.get("resources", []), *(patch.get("path") for patch in listed.get("patches", []))]
+        named |= {kustomization, *(kustomization.parent / file for file in files if file)}
+    assert set(FOLDER.rglob("*.yaml")) <= named
 
 
+@EVERY_BUILD
 @pytest.mark.parametrize("version", schema.versions())
-def test_the_official_schema_of_every_version_accepts_them(version: str):
-    for manifest in OBJECTS.values():
+def test_the_official_schema_of_every_version_accepts_them(build: str, version: str):
+    for manifest in BUILT[build]:
         assert kubernetes_validate.validate(manifest, version, strict=True) == version
+
+
+@EVERY_BUILD
+def test_everything_is_ours_and_in_our_namespace(build: str):
+    for manifest in BUILT[build]:
+        metadata = manifest["metadata"]
+        assert metadata["labels"]["app.kubernetes.io/part-of"] == "online-books-for-you"
+        assert metadata.get("namespace", metadata["name"]) == "microservices"
 
 
 def test_the_schemas_begin_at_the_oldest_version_that_is_promised():
@@ -73,16 +109,21 @@ def test_the_schemas_begin_at_the_oldest_version_that_is_promised():
     assert len(versions) >= 8
 
 
-def test_they_fit_together():
-    assert list(manifests.lint(list(OBJECTS.values()))) == []
+@EVERY_BUILD
+def test_they_fit_together(build: str):
+    assert list(manifests.lint(BUILT[build])) == []
 
 
 @COMPONENTS
 def test_the_port_is_one_value_in_manifest_image_compose_and_code(name: str):
     port = PORTS[name]
-    assert [p["containerPort"] for p in container(name)["ports"]] == [port]
-    assert [p["port"] for p in OBJECTS[f"Service {name}"]["spec"]["ports"]] == [port]
     metrics = {"recommendations": ["9464"], "marketplace": []}[name]  # Or a path of the page.
+    assert [str(p["containerPort"]) for p in container(name)["ports"]] == [str(port), *metrics]
+    assert [p["port"] for p in OBJECTS[f"Service {name}"]["spec"]["ports"]] == [port]
+    assert [settings(name).get(variable) for variable in ("PORT", "METRICS_PORT")] == [
+        str(port),
+        *(metrics or [None]),
+    ]
     [exposed] = re.findall(r"^EXPOSE (.*)$", dockerfile(name), re.MULTILINE)
     assert exposed.split() == [str(port), *metrics]
     assert port in ports_in_code(name)
@@ -102,19 +143,27 @@ def test_compose_publishes_and_names_what_the_manifests_do():
     assert services["marketplace"]["ports"][0].rpartition(":")[2] == "5000"
     for name, service in services.items():
         assert container(name)["image"].partition(":")[0] == service["image"]
-    written = {v["name"]: v["value"] for v in container("marketplace")["env"]}
-    assert services["marketplace"]["environment"]["RECOMMENDATIONS_HOST"] == written["RECOMMENDATIONS_HOST"]
+    told = settings("marketplace")
+    assert services["marketplace"]["environment"]["RECOMMENDATIONS_HOST"] == told["RECOMMENDATIONS_HOST"]
 
 
 def test_the_marketplace_is_told_the_name_and_port_of_the_other_service():
-    written = {v["name"]: v["value"] for v in container("marketplace")["env"]}
     service = OBJECTS["Service recommendations"]
-    assert written == {
+    written = {
         "RECOMMENDATIONS_HOST": service["metadata"]["name"],
         "RECOMMENDATIONS_PORT": str(service["spec"]["ports"][0]["port"]),
     }
-    source = (SERVICES / "marketplace" / "recommender.py").read_text("utf-8")
-    assert all(name in source for name in written)
+    assert written.items() <= settings("marketplace").items()
+    [allowed] = OBJECTS["NetworkPolicy marketplace"]["spec"]["egress"][0]["ports"]
+    assert str(allowed["port"]) == written["RECOMMENDATIONS_PORT"]
+
+
+@EVERY_BUILD
+@COMPONENTS
+def test_every_setting_is_one_that_the_service_reads(build: str, name: str):
+    sources = "\n".join(file.read_text("utf-8") for file in (SERVICES / name).glob("*.py"))
+    for variable in settings(name, build):
+        assert f'"{variable}"' in sources
 
 
 @COMPONENTS
@@ -136,7 +185,90 @@ def test_a_pod_may_do_no_more_than_it_needs(name: str):
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert set(container(name)["resources"]["requests"]) == set(container(name)["resources"]["limits"])
+    asked = container(name)["resources"]
+    assert set(asked["requests"]) == set(asked["limits"]) == {"cpu", "memory", "ephemeral-storage"}
+    account = OBJECTS[f"ServiceAccount {pod(name)['serviceAccountName']}"]
+    assert account["automountServiceAccountToken"] is False
+
+
+@OVERLAYS
+def test_the_namespace_lets_no_other_pods_in(overlay: str):
+    labels = in_overlay(overlay, "Namespace microservices")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@EVERY_BUILD
+def test_only_the_marketplace_may_call_recommendations(build: str):
+    policies = [m for m in BUILT[build] if m["kind"] == "NetworkPolicy"]
+    [everybody] = [p for p in policies if p["spec"].get("podSelector") == {} and "egress" not in p["spec"]]
+    assert everybody["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    callers = [
+        rule["from"]
+        for policy in policies
+        for rule in policy["spec"].get("ingress", [])
+        if policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "recommendations"}}
+        and {"port": "grpc"} in rule["ports"]
+    ]
+    assert callers == [[{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "marketplace"}}}]]
+
+
+@OVERLAYS
+@COMPONENTS
+def test_mutual_tls_reads_the_secret_that_the_command_makes(overlay: str, name: str):
+    secret = {manifest["metadata"]["name"]: manifest for manifest in certificates.secrets()}[f"{name}-tls"]
+    assert secret["metadata"]["namespace"] == "microservices"
+    deployed = in_overlay(overlay, f"Deployment {name}")["spec"]["template"]["spec"]
+    [volume], [mount] = deployed["volumes"], deployed["containers"][0]["volumeMounts"]
+    assert volume["secret"] == {"secretName": secret["metadata"]["name"], "defaultMode": 0o440}
+    assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
+    keys = {**secret.get("data", {}), **secret.get("stringData", {})}
+    told = settings(name, overlay)
+    for variable in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CA"):
+        folder, _, key = told[variable].rpartition("/")
+        assert folder == mount["mountPath"] and key in keys
+    assert deployed["securityContext"]["fsGroup"] == deployed["securityContext"]["runAsGroup"]
+
+
+@OVERLAYS
+def test_probes_ask_where_no_certificate_is_needed(overlay: str):
+    [deployed] = in_overlay(overlay, "Deployment recommendations")["spec"]["template"]["spec"]["containers"]
+    port = int(settings("recommendations", overlay)["HEALTH_PORT"])
+    assert port in [p["containerPort"] for p in deployed["ports"]]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        base = container("recommendations")[probe]
+        assert deployed[probe] == {**base, "grpc": {**base["grpc"], "port": port}}
+
+
+def test_production_leaves_the_number_of_pods_to_the_autoscaler():
+    for name in PORTS:
+        scaler = in_overlay("overlays/production", f"HorizontalPodAutoscaler {name}")["spec"]
+        assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+        assert scaler["minReplicas"] > deployment(name)["spec"]["replicas"]
+        assert "replicas" not in in_overlay("overlays/production", f"Deployment {name}")["spec"]
+
+
+def test_production_is_reached_through_its_ingress():
+    ingress = in_overlay("overlays/production", "Ingress marketplace")["spec"]
+    [path] = ingress["rules"][0]["http"]["paths"]
+    [port] = OBJECTS["Service marketplace"]["spec"]["ports"]
+    assert path["backend"]["service"] == {"name": "marketplace", "port": {"name": port["name"]}}
+    assert ingress["tls"][0]["hosts"] == [ingress["rules"][0]["host"]]
+
+
+@COMPONENTS
+def test_budget_and_spread_are_about_the_components_own_pods(name: str):
+    own = {"matchLabels": {"app.kubernetes.io/name": name}}
+    assert OBJECTS[f"PodDisruptionBudget {name}"]["spec"]["selector"] == own
+    for overlay in ("overlays/laptop", "overlays/production"):
+        spread = in_overlay(overlay, f"Deployment {name}")["spec"]["template"]["spec"][
+            "topologySpreadConstraints"
+        ]
+        assert [constraint["labelSelector"] for constraint in spread] == [own] * len(spread)
+
+
+@COMPONENTS
+def test_a_rollout_takes_no_pod_away_before_another_is_ready(name: str):
+    assert deployment(name)["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
 @COMPONENTS
@@ -154,24 +286,25 @@ def test_each_service_selects_the_pods_of_its_own_deployment_only(name: str):
 
 @COMPONENTS
 def test_the_pod_is_killed_only_after_its_own_grace_has_passed(name: str):
-    wait = schema.find(container(name), "lifecycle.preStop.sleep.seconds") if name == "marketplace" else 0
+    wait = schema.find(container(name), "lifecycle.preStop.sleep.seconds")
     assert pod(name)["terminationGracePeriodSeconds"] > wait + grace_in_code(name)
 
 
 def test_the_names_in_the_grpc_probes_are_those_of_the_contract():
     service = re.findall(r"^service (\w+)", PROTO.read_text("utf-8"), re.MULTILINE)
-    readiness, liveness = (
-        container("recommendations")[f"{kind}Probe"]["grpc"] for kind in ("readiness", "liveness")
+    startup, readiness, liveness = (
+        container("recommendations")[f"{kind}Probe"]["grpc"] for kind in ("startup", "readiness", "liveness")
     )
-    assert [readiness["service"]] == service
+    assert [startup["service"]] == [readiness["service"]] == service
     assert "service" not in liveness, "liveness asks for the server as a whole"
 
 
 def test_the_paths_of_the_http_probes_are_answered():
     probes = [
-        container("marketplace")[name]["httpGet"]["path"] for name in ("readinessProbe", "livenessProbe")
+        container("marketplace")[f"{kind}Probe"]["httpGet"]["path"]
+        for kind in ("startup", "readiness", "liveness")
     ]
-    assert probes == ["/readyz", "/healthz"]
+    assert probes == ["/healthz", "/readyz", "/healthz"]
     assert set(probes) <= set(routes_of_the_marketplace())
 
 
@@ -192,7 +325,7 @@ def test_the_headless_service_gives_the_addresses_of_all_pods():
     assert OBJECTS["Service recommendations"]["spec"]["clusterIP"] == "None"
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.yaml")), ids=lambda p: str(p.relative_to(FOLDER)))
 def test_every_file_opens_with_a_comment_that_says_what_it_is_for(path: Path):
     assert path.read_text("utf-8").startswith("# ")
 

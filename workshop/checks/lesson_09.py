@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -58,7 +59,7 @@ def probes(answer: Answer) -> None:
 
 @check(
     "09-2",
-    first_nudge="Find the labels and the port's name in kubernetes/base/marketplace.yaml, under spec.template.",
+    first_nudge="Look for the labels and the port's name in kubernetes/base/marketplace.yaml: spec.template.",
     can_now="You can lead a Service to its pods, and know where to look when it selects none.",
 )
 def service(answer: Answer) -> None:
@@ -85,7 +86,7 @@ def service(answer: Answer) -> None:
 
 @check(
     "09-3",
-    first_nudge="`kubernetes/base/marketplace.yaml` has the kind and the name; `spec` has the number of pods.",
+    first_nudge="`kubernetes/base/marketplace.yaml` has the kind and the name; `spec` the number of pods.",
     can_now="You can scale by a number in a file, and hand that number over to an autoscaler.",
 )
 def scaling(answer: Answer) -> None:
@@ -110,6 +111,50 @@ def scaling(answer: Answer) -> None:
         pods == 4,
         f"Two pods that use 140 % of what they requested should become 4; with your target they become "
         f"{pods}. The new number is pods × use ÷ target, rounded up.",
+    )
+
+
+@dataclass(eq=False)
+class _Pod:
+    template: str
+    ready: bool
+
+
+@check(
+    "09-4",
+    first_nudge="Start with the two bounds: both are counted from replicas, one upwards and one downwards.",
+    can_now="You can say, from two numbers in a manifest, how a roll will go, and where it will stop.",
+)
+def rolling(answer: Answer) -> None:
+    for surge, unavailable in ((1, 0), (0, 1), (2, 0), (1, 1)):
+        pods = [_Pod("old", True) for _ in range(3)]
+        create, _ = _turn(answer, pods, surge, unavailable)
+        expect(
+            create == surge,
+            f"With maxSurge {surge} and 3 old pods, {surge} may be started at once; you start {create}.",
+        )
+        for _ in range(20):
+            _get_ready(pods)
+            _turn(answer, pods, surge, unavailable)
+        old = sum(pod.template == "old" for pod in pods)
+        expect(
+            (old, len(pods)) == (0, 3),
+            f"With maxSurge {surge} and maxUnavailable {unavailable}, the roll never ended: after 20 turns "
+            f"there are {old} old pods and {len(pods) - old} new ones. What holds it up?",
+        )
+    useless = _Pod("old", False)
+    pods = [_Pod("old", True), useless, _Pod("old", True)]
+    _turn(answer, pods, 1, 0)
+    expect(
+        useless not in pods, "An old pod that is not ready was kept. Nobody would miss it, and it takes room."
+    )
+    pods = [_Pod("old", True) for _ in range(3)]
+    for _ in range(20):
+        _turn(answer, pods, 1, 1)
+    expect(
+        sum(pod.ready for pod in pods) == 2,
+        "A release that never gets ready should stop the roll with 2 of 3 old pods left (maxUnavailable 1); "
+        f"there are {sum(pod.ready for pod in pods)}.",
     )
 
 
@@ -201,3 +246,29 @@ def _expect_fits(world: list[Manifest], own: Manifest) -> None:
     for problem in manifests.lint(world):
         if problem.object == own.name:
             raise NotYet(f"{problem.path}: {problem.what}")
+
+
+def _turn(answer: Answer, pods: list[_Pod], surge: int, unavailable: int) -> tuple[int, int]:
+    """Let an answer decide once for 3 replicas, hold it to the bounds, and do what it says."""
+    ready = sum(pod.ready for pod in pods)
+    create, remove = answer(list(pods), "new", 3, surge, unavailable)
+    expect(
+        len(pods) + create <= 3 + surge,
+        f"There were {len(pods)} pods and you start {create}: with 3 replicas and maxSurge {surge}, "
+        f"there may be {3 + surge} at the most.",
+    )
+    for pod in remove:
+        pods.remove(pod)
+    left = sum(pod.ready for pod in pods)
+    expect(
+        left == ready or left >= 3 - unavailable,
+        f"{ready} pods were ready, and you left {left}: with 3 replicas and maxUnavailable {unavailable}, "
+        f"there have to be {3 - unavailable} at the least.",
+    )
+    pods += [_Pod("new", False) for _ in range(create)]
+    return create, len(remove)
+
+
+def _get_ready(pods: list[_Pod]) -> None:
+    for pod in pods:
+        pod.ready = True

@@ -58,6 +58,24 @@ spec:
     return answer
 
 
+def rolling(
+    most=lambda replicas, surge: replicas + surge,
+    fewest=lambda replicas, unavailable: replicas - unavailable,
+    may_go=lambda pod, ready, fewest: not pod.ready or ready > fewest,
+):
+    def answer(pods, template, replicas, surge, unavailable):
+        old = [pod for pod in pods if pod.template != template]
+        remove, ready = [], sum(pod.ready for pod in pods)
+        for pod in old:
+            if may_go(pod, ready, fewest(replicas, unavailable)):
+                remove.append(pod)
+                ready -= pod.ready
+        missing = replicas - (len(pods) - len(old))
+        return max(min(missing, most(replicas, surge) - len(pods)), 0), remove
+
+    return answer
+
+
 WRONG = [
     ("09-1", "the port by its name", probes(port="grpc"), "must be an integer"),
     ("09-1", "another port", probes(port="5000"), "nothing listens on port 5000"),
@@ -83,4 +101,28 @@ WRONG = [
     ("09-3", "its own name", scaling(name="shop"), "There is no Deployment shop to scale"),
     ("09-3", "the use as target", scaling(share="140"), "they become 2"),
     ("09-3", "a share in quotes", scaling(share='"70"'), "must be an integer"),
+    (
+        "09-4",
+        "one more, whatever maxSurge says",
+        rolling(most=lambda r, s: r + 1),
+        "there may be 3 at the most",
+    ),
+    ("09-4", "no surge", rolling(most=lambda r, s: r), "1 may be started at once; you start 0"),
+    ("09-4", "no bound", rolling(most=lambda r, s: 2 * r), "there may be 4 at the most"),
+    ("09-4", "none may be missing", rolling(fewest=lambda r, u: r), "the roll never ended"),
+    ("09-4", "the number itself", rolling(fewest=lambda r, u: u), "there have to be 3 at the least"),
+    ("09-4", "all old ones at once", rolling(may_go=lambda pod, ready, fewest: True), "at the least"),
+    ("09-4", "one too early", rolling(may_go=lambda pod, ready, fewest: ready >= fewest), "you left 2"),
+    (
+        "09-4",
+        "ready ones only",
+        rolling(may_go=lambda pod, ready, fewest: ready > fewest),
+        "Nobody would miss it",
+    ),
+    (
+        "09-4",
+        "useless ones only",
+        rolling(may_go=lambda pod, ready, fewest: not pod.ready),
+        "the roll never ended",
+    ),
 ]
