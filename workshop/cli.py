@@ -73,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
 
     base = commands.add_parser("base", help="make sure of the base image, and print its name")
     base.set_defaults(run=_base)
+
+    cluster = commands.add_parser("cluster", help="make a Kubernetes cluster for lesson 09, with kind")
+    cluster.add_argument("--delete", action="store_true", help="remove it again, with everything in it")
+    cluster.set_defaults(run=_cluster)
+
+    certificates = commands.add_parser(
+        "certificates", help="print the Secrets of mutual TLS, for kubectl apply -f -"
+    )
+    certificates.set_defaults(run=_certificates)
     return parser
 
 
@@ -139,4 +148,23 @@ def _base(chosen: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
 
     print(base_image.ensure(engine.connect(say), say))
+    return 0
+
+
+def _cluster(chosen: argparse.Namespace) -> int:
+    from workshop.cluster import kind
+
+    if chosen.delete:
+        kind.delete()
+    else:
+        kind.make()
+    return 0
+
+
+def _certificates(chosen: argparse.Namespace) -> int:
+    import yaml
+
+    from workshop.cluster import certificates
+
+    print(yaml.safe_dump_all(certificates.secrets(), sort_keys=False), end="")
     return 0

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from kubernetes import client
 
 sys.path.insert(0, str(Path(__file__).parent))

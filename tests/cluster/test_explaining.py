@@ -34,7 +34,7 @@ TOLD = {
     "node-lost": ("node lost", ["node fake-applying does not answer", "After five minutes"]),
     "pull-local": (
         "image",
-        ["“marketplace:1.0.0” cannot be pulled", 'shop.load_images(engine, "marketplace:1.0.0")'],
+        ["“marketplace:1.0.0” cannot be pulled", 'shop.load_images(client, "marketplace:1.0.0")'],
     ),
     "pull-no-such-host": ("image", ["does not find the registry registry.example.invalid"]),
     "pull-refused": ("image", ["does not reach the registry 127.0.0.1:1"]),

@@ -15,7 +15,18 @@ rollout, explaining         how far they are, and why not further:
 changes, removal            what one does with it afterwards
 """
 
+from workshop.cluster.applying import NotApplied
 from workshop.cluster.errors import ClusterError, NotThere, Refused, ServerGone
+from workshop.cluster.rollout import NotRolledOut
 from workshop.cluster.session import Cluster, connect
 
-__all__ = ["Cluster", "ClusterError", "NotThere", "Refused", "ServerGone", "connect"]
+__all__ = [
+    "Cluster",
+    "ClusterError",
+    "NotApplied",
+    "NotRolledOut",
+    "NotThere",
+    "Refused",
+    "ServerGone",
+    "connect",
+]

@@ -44,7 +44,7 @@ def _never_pulled(case: ContainerCase, image: str) -> Explanation:
         "image",
         f"The image “{image}” is not on the node",
         "`imagePullPolicy: Never` forbids the node to pull it, and nobody has loaded it there.",
-        f'Load it: `shop.load_images(engine, "{image}")`; the pod starts by itself then.',
+        f'Load it: `shop.load_images(client, "{image}")`; the pod starts by itself then.',
         case.event("ErrImageNeverPull") or case.waiting.get("message"),
         patience=5,
     )
@@ -88,14 +88,14 @@ def _reading(said: str, image: str) -> tuple[str, str]:
             "pulled. An image that you built is on your engine only, until somebody loads it into the "
             "cluster; "
             "or the tag has a typing error.",
-            f'Load it: `shop.load_images(engine, "{image}")`, then wait; or mend `image`.',
+            f'Load it: `shop.load_images(client, "{image}")`, then wait; or mend `image`.',
         )
     for pattern, why, remedy in _PULLS:
         if re.search(pattern, said, re.IGNORECASE):
             return why.format(host=_host(image), image=image), remedy.format(host=_host(image), image=image)
     return (
         "The node's container runtime says why, below.",
-        f'If it is an image that you built, load it: `shop.load_images(engine, "{image}")`.',
+        f'If it is an image that you built, load it: `shop.load_images(client, "{image}")`.',
     )
 
 
@@ -119,7 +119,7 @@ _PULLS = (
     (
         r"no such host|server misbehaving|name resolution|lookup \S+ on",
         "The node does not find the registry {host}: no name server knows it, or the node reaches none.",
-        "Mend the host in `image`; where the node has no internet, load it: `shop.load_images(engine, "
+        "Mend the host in `image`; where the node has no internet, load it: `shop.load_images(client, "
         '"{image}")`.',
     ),
     (
@@ -136,7 +136,7 @@ _PULLS = (
         r"i/o timeout|connection refused|connection reset|TLS handshake timeout|unreachable|no route to host"
         r"|deadline exceeded|Client\.Timeout|\bEOF\b",
         "The node does not reach the registry {host}.",
-        'Check the node\'s network and proxy, or load it: `shop.load_images(engine, "{image}")`.',
+        'Check the node\'s network and proxy, or load it: `shop.load_images(client, "{image}")`.',
     ),
     (
         _DENIED,

@@ -1,20 +1,23 @@
 """Read manifests from YAML, and remember on which line every field stands."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, overload
 
 import yaml
 
+from workshop.errors import PlainError
 from workshop.manifests.schema import Keys, write_path
-
-LIST_OF_FILES = "kustomization.yaml"
 
 
 class InvalidYaml(ValueError):
     """The text is no YAML, or no mapping; the message says which line and why."""
+
+
+class NotBuilt(PlainError):
+    """A kustomization that cannot be built here; the message says which file, why, and what to do."""
 
 
 class Manifest(dict[str, Any]):
@@ -112,20 +115,6 @@ def problem(manifest: Manifest, keys: Keys, what: str, versions: tuple[str, ...]
     return Problem(manifest.file, manifest.line(keys), manifest.name, write_path(keys), what, versions)
 
 
-def load(path: Path | str) -> list[Manifest]:
-    """Read the manifests of a file, or of a folder: all that its kustomization.yaml lists.
-
-    Raises:
-        InvalidYaml: a file is no YAML.
-        FileNotFoundError: there is no such file, or a listed one is missing.
-    """
-    path = Path(path)
-    if path.is_file():
-        return parse(path.read_text(encoding="utf-8"), path.name)
-    (listed,) = load(path / LIST_OF_FILES)
-    return [manifest for name in listed["resources"] for manifest in load(path / name)]
-
-
 def parse(text: str, file: str = "manifest.yaml") -> list[Manifest]:
     """Read the manifests in a text; `---` stands between two of them.
 
@@ -136,8 +125,35 @@ def parse(text: str, file: str = "manifest.yaml") -> list[Manifest]:
     Raises:
         InvalidYaml: it is no YAML, an object is no mapping, or a field is there twice.
     """
-    try:
+    with _in_plain_words(text, file):
         return list(_manifests(text, file))
+
+
+def documents(text: str, file: str) -> list[Any]:
+    """Read what a YAML text holds, be it mappings or lists.
+
+    Args:
+        text: YAML.
+        file: what to call it in messages.
+
+    Raises:
+        InvalidYaml: it is no YAML.
+    """
+    with _in_plain_words(text, file):
+        return [document for document in yaml.safe_load_all(text) if document is not None]
+
+
+def copied(value: Any) -> Any:
+    """A copy in which nothing is shared, not even what YAML's anchors made one in the original."""
+    if isinstance(value, dict):
+        return {key: copied(inside) for key, inside in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
+
+
+@contextmanager
+def _in_plain_words(text: str, file: str) -> Iterator[None]:
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         raise InvalidYaml(_plain(error, text, file)) from None
     except (yaml.YAMLError, RecursionError) as error:
