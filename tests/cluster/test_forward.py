@@ -235,7 +235,11 @@ def test_a_client_that_has_said_all_and_gets_no_answer_is_let_go_without_a_spin(
 
 def test_a_ping_of_the_server_is_answered(server: ApiServer, page: Forward):
     server.pings = True
-    assert get(page, "large?20") == BLOCK * 20
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=SECONDS)
+    connection.request("GET", "/large?20")
+    assert connection.getresponse().read() == BLOCK * 20
+    until(lambda: server.pongs == [b"are you there"], "the ping is answered")
+    connection.close()
 
 
 def test_closing_ends_everything_at_once(server: ApiServer, page: Forward):

@@ -9,6 +9,7 @@ page or a pod dies, and the last bytes before an end can be lost (seen in versio
 """
 
 import json
+import os
 import selectors
 import socket
 import ssl
@@ -150,6 +151,8 @@ def _listen() -> socket.socket:
     """A listening socket on 5000, or the next port that is free."""
     for _ in range(ports.ATTEMPTS):
         listener = socket.socket()
+        if os.name == "posix":  # Else the last connections of an earlier one would keep the port taken.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", ports.next_free(USUAL_PORT)))
             listener.listen(128)
@@ -193,15 +196,17 @@ class _Pods:
         Raises:
             CannotForward: none can be reached.
         """
-        reasons = []
-        for pod, port in self._in_turn():
-            try:
-                return self._open(pod, port)
-            except client.ApiException as error:
-                reasons.append(f"{pod}: {_said(error)}")
-                with self._lock:
-                    self._until = 0.0  # Others than we thought may be ready by now.
-        raise CannotForward(f"No pod of the Service {self.service} can be reached: {'; '.join(reasons)}")
+        reasons: list[str] = []
+        for _ in ("those that we know", "those that are ready by now"):
+            for pod, port in self._in_turn():
+                try:
+                    return self._open(pod, port)
+                except client.ApiException as error:
+                    reasons.append(f"{pod}: {_said(error)}")
+                    self._until = 0.0
+        raise CannotForward(
+            f"No pod of the Service {self.service} can be reached: {'; '.join(dict.fromkeys(reasons))}"
+        )
 
     def ready(self) -> list[tuple[str, int]]:
         """Name and port of every pod that is ready.
