@@ -13,7 +13,7 @@ import pytest
 from workshop import cleanup, cli, doctor, stubs
 from workshop.doctor.report import FAIL, GOOD, Finding, Report
 
-COMMANDS = ("lab", "doctor", "rehearse", "clean", "stubs", "base")
+COMMANDS = ("lab", "doctor", "rehearse", "clean", "stubs", "base", "cluster", "certificates")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_help_names_every_command_and_loads_nothing_heavy():
     script = "import sys; from workshop import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
-    script += "print(sorted({'docker', 'grpc', 'jupyterlab', 'nbclient'} & set(sys.modules)))"
+    script += "print(sorted({'docker', 'grpc', 'jupyterlab', 'kubernetes', 'nbclient'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert all(f"\n    {command}" in said for command in COMMANDS)
     assert said.endswith("[]\n")

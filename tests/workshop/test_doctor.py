@@ -1,12 +1,15 @@
 """Each fault that a learner's machine can have is planted, and must be found with its remedy."""
 
 import os
+import socketserver
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from docker.errors import APIError, ContainerError
 
 from workshop import doctor, ports
@@ -29,7 +32,14 @@ FAULTS = [
     ("too little disk", machine.disk("in work/", GIB // 2), FAIL, "Free some space"),
     ("no right to write", machine.disk("in work/", 9 * GIB, writable=False), FAIL, "chown"),
     ("little memory", machine.memory("for the engine", GIB), WARN, "1.0 GiB"),
-    ("no cluster", machine.kubernetes("/bin/kubectl", None), ASIDE, "works without"),
+    ("no cluster", machine.kubernetes(None), ASIDE, "workshop cluster"),
+    ("a cluster that is off", machine.kubernetes(None, "nobody listens"), ASIDE, "nobody listens; lesson 09"),
+    (
+        "a cluster elsewhere",
+        machine.kubernetes(None, None, "prod"),
+        ASIDE,
+        "“prod” that is not local; lesson 09 asks",
+    ),
     ("no engine", engine.not_found(["a: there is no such socket"], "Install one."), FAIL, "Install one."),
     (
         "no permission",
@@ -67,7 +77,7 @@ HEALTHY = [
     machine.port(5000, None, 5000, "linux"),
     machine.disk("in work/", 3 * GIB),
     machine.memory("here", 2 * GIB),
-    machine.kubernetes("/bin/kubectl", "ok"),
+    machine.kubernetes("kind answers"),
     engine.api("1.41"),
     engine.api("1.100"),
     engine.architecture("x86_64", "amd64", "linux/amd64"),
@@ -159,6 +169,70 @@ def test_an_engine_at_an_address_without_sense_is_one_red_line(monkeypatch: pyte
     for address in ("garbage", "ssh://nobody@nowhere.invalid", "tcp://127.0.0.1:1"):
         monkeypatch.setenv("DOCKER_HOST", address)
         assert [f.item for f in doctor.examine().findings if f.mark == FAIL] == ["Engine"]
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., list[object]]]:
+    """Make a context current whose server is real; gives who has come to it."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Version) as server:
+        server.visits = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+        def current(name: str) -> list[object]:
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            entries = {
+                "clusters": [{"name": "c", "cluster": {"server": url}}],
+                "contexts": [{"name": name, "context": {"cluster": "c"}}],
+                "current-context": name,
+            }
+            (tmp_path / "config").write_text(yaml.safe_dump(entries))
+            monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+            return server.visits  # type: ignore[attr-defined]
+
+        yield current
+        server.shutdown()
+
+
+class _Version(socketserver.StreamRequestHandler):
+    """An API server that knows its version."""
+
+    def handle(self) -> None:
+        self.server.visits.append(self.client_address)  # type: ignore[attr-defined]
+        while self.rfile.readline().strip():
+            pass
+        body = b'{"gitVersion": "v1.36.0"}'
+        self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+def test_a_local_cluster_is_asked_for_its_version(visits: Callable[..., list[object]]):
+    came = visits("kind-workshop")
+    finding = examination._kubernetes()
+    assert (finding.mark, finding.found) == (GOOD, "kind answers, version 1.36.0 (“kind-workshop”)")
+    assert came
+
+
+def test_a_cluster_that_is_not_plainly_local_is_not_touched(visits: Callable[..., list[object]]):
+    came = visits("prod")
+    assert "“prod” that is not local; lesson 09 asks first" in str(examination._kubernetes())
+    assert came == []
+
+
+def test_a_broken_kubeconfig_is_named_and_no_fault_of_the_engines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "config").write_text("contexts: [")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    finding = examination._kubernetes()
+    assert (finding.mark, finding.remedy) == (ASIDE, "")
+    assert "no valid YAML" in finding.found
+
+
+def test_a_cluster_that_hangs_is_no_fault_of_the_engines():
+    forever = threading.Event()
+    late = examination.Background("Kubernetes", lambda: forever.wait(), examination._late_cluster)  # type: ignore
+    (finding,) = late.findings(0.1)
+    forever.set()
+    assert (finding.mark, finding.item) == (ASIDE, "Kubernetes")
 
 
 @pytest.mark.usefixtures("python_image")

@@ -115,18 +115,24 @@ def memory(where: str, total: int) -> Finding:
     return Finding(WARN, "Memory", found, _size(LITTLE_MEMORY), remedy)
 
 
-def kubernetes(kubectl: str | None, answer: str | None) -> Finding:
+def kubernetes(answer: str | None, silence: str | None = None, elsewhere: str | None = None) -> Finding:
     """A cluster, which lesson 09 uses where there is one.
 
     Args:
-        kubectl: its path; None where it is not installed.
-        answer: what the cluster says about being ready; None where none can be reached.
+        answer: the cluster on this machine that answers; None where none does.
+        silence: why one on this machine does not; None where the kubeconfig has none.
+        elsewhere: the current context, where it is not plainly on this machine; it was not touched.
     """
-    if kubectl is None:
-        return Finding(ASIDE, "Kubernetes", "no kubectl; lesson 09 works without")
-    if answer is None:
-        return Finding(ASIDE, "Kubernetes", "kubectl, but no cluster answers; lesson 09 works without")
-    return Finding(GOOD, "Kubernetes", f"a cluster answers: {answer}")
+    if answer:
+        return Finding(GOOD, "Kubernetes", answer)
+    if elsewhere:
+        found = f"a context “{elsewhere}” that is not local; lesson 09 asks first"
+        return Finding(ASIDE, "Kubernetes", found)
+    if silence:
+        return Finding(ASIDE, "Kubernetes", f"{silence}; lesson 09 works without")
+    return Finding(
+        ASIDE, "Kubernetes", "no cluster; lesson 09 works without", "", "`workshop cluster` makes one"
+    )
 
 
 def _some(names: Sequence[str]) -> str:
