@@ -102,14 +102,16 @@ async def create_server(address: str) -> tuple[grpc.aio.Server, int, ReleasingHe
 def create_health_server(address: str, checks: ReleasingHealth) -> grpc.aio.Server:
     """Make a server that answers the health checks and nothing else, without TLS.
 
-    Kubernetes' own gRPC probes can show no certificate.
-
-    Raises:
-        RuntimeError: the address cannot be bound.
+    Kubernetes' own gRPC probes can show no certificate. A port that cannot be had ends the process.
     """
     server = grpc.aio.server(options=limits.OPTIONS)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    server.add_insecure_port(address)
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        wanted = address.rpartition(":")[2]
+        log.error(f"cannot listen on port {wanted}: stop the process that has it, or set HEALTH_PORT")
+        sys.exit(1)
     return server
 
 
@@ -136,13 +138,7 @@ async def serve(address: str, metrics_port: int, health_port: int) -> None:
         sys.exit(1)
     host = address.rpartition(":")[0]
     if health_port:
-        try:
-            probed = create_health_server(f"{host}:{health_port}", checks)
-        except RuntimeError:
-            log.error(
-                f"cannot listen on port {health_port}: stop the process that has it, or set HEALTH_PORT"
-            )
-            sys.exit(1)
+        probed = create_health_server(f"{host}:{health_port}", checks)
         await probed.start()
     await server.start()
     await metrics.serve(host.strip("[]"), metrics_port, log)
