@@ -32,10 +32,13 @@ def client() -> Iterator[docker.DockerClient]:
     At the end the workshop's containers and networks go, and the images that were not there before.
     """
     client = engine.connect()
-    things_before, images_before = _things(client), _images(client)
+    things_before, tags_before, images_before = _things(client), _tags(client), _images(client)
     yield client
     cleanup.start_over(client)
     cleanup.remove_images(client, keep=images_before)
+    # An image that was there before, as lessons leave them, may have got another name.
+    for tag in _tags(client) - tags_before:
+        client.images.remove(tag)
     left = _things(client) - things_before
     assert not left, f"the tests left these behind: {sorted(left)}"
 
@@ -58,8 +61,13 @@ def _things(client: docker.DockerClient) -> set[str]:
     """Everything on the engine that has a name, but the base image."""
     containers = {f"container {c.name}" for c in client.containers.list(all=True, ignore_removed=True)}
     networks = {f"network {n.name}" for n in client.networks.list()}
-    tags = {f"image {tag}" for image in client.images.list() for tag in image.tags}
-    return containers | networks | tags - {f"image {base_image.STAND_IN}", f"image {base_image.OFFICIAL}"}
+    return containers | networks | {f"image {tag}" for tag in _tags(client)}
+
+
+def _tags(client: docker.DockerClient) -> set[str]:
+    """The names of all images, but the base image's: that stays."""
+    tags = {tag for image in client.images.list() for tag in image.tags}
+    return tags - {base_image.STAND_IN, base_image.OFFICIAL}
 
 
 def _images(client: docker.DockerClient) -> set[str]:
