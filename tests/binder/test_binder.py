@@ -148,4 +148,5 @@ def test_on_binder_every_lesson_runs_with_its_solutions(machine: Machine):
 @pytest.mark.timeout(SECONDS)
 def test_on_a_laptop_without_an_engine_the_container_lessons_run(machine: Machine):
     unconfined = ["seccomp=unconfined", "apparmor=unconfined"]
-    machine("namespaces", "workshop rehearse --lessons 06,07,08,09", cap_drop=["ALL"], security_opt=unconfined)
+    rehearse = "workshop rehearse --lessons 06,07,08,09"
+    machine("namespaces", rehearse, cap_drop=["ALL"], security_opt=unconfined)
