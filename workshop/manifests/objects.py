@@ -133,6 +133,9 @@ class Object:
 
     def finished(self) -> Manifest:
         """The manifest, with the lines of those fields that its own file has."""
+        metadata = self.manifest["metadata"]
+        if not metadata.get("annotations"):
+            metadata.pop("annotations", None)  # kustomize too leaves them out where there are none.
         self.manifest._lines = {(): self._lines[()]}
         self._find_lines(self.manifest, ())
         return self.manifest
