@@ -1,10 +1,8 @@
 """A double of the API server of Kubernetes 1.36, on top of kmock: what the real one refuses, it refuses.
 
 It keeps objects with one resourceVersion for all, merges applies by the schema and keeps the books on who
-owns which field,
-validates with the strict schema of 1.36, and ends watches as the real one does. It has no controllers: a
-test says
-what they would do, by `put`.
+owns which field, validates with the strict schema of 1.36, and ends watches as the real one does. It has no
+controllers: a test says what they would do, by `put`.
 """
 
 import asyncio

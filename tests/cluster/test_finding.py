@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from workshop.checks.authority import Authority
+from workshop.authority import Authority
 from workshop.cluster import finding, kind, kubeconfig
 
 Entry = dict[str, Any]

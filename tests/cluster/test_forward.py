@@ -17,7 +17,7 @@ import kubernetes.client
 import pytest
 
 from workshop import ports
-from workshop.checks.authority import Authority
+from workshop.authority import Authority
 from workshop.cluster import forward
 from workshop.cluster.forward import CannotForward, Forward
 

@@ -24,7 +24,7 @@ class Engine:
     """What images.py asks an engine for, with the two images on it; it writes down what is done to them."""
 
     def __init__(self) -> None:
-        self.names, self.done = list(NAMES), list[str]()
+        self.names, self.done, self.tags = list(NAMES), list[str](), list[str]()
         self.refusal: str | None = None
         self.api = self.images = self
 
@@ -54,7 +54,7 @@ class Image:
     """One image of the engine."""
 
     def __init__(self, engine: Engine, name: str) -> None:
-        self._engine, self._name = engine, name
+        self._engine, self._name, self.tags = engine, name, engine.tags
 
     def tag(self, repository: str, tag: str) -> None:
         self._engine.done.append(f"tag {self._name} {repository}:{tag}")
@@ -243,6 +243,31 @@ def test_an_announced_registry_is_pushed_to_and_nodes_know_it_by_their_own_name(
         "push localhost:5001/recommendations:1.0.0",
         "untag localhost:5001/recommendations:1.0.0",
     ]
+
+
+def test_a_name_that_the_learner_had_given_stays(found: Callable[..., Found], cluster: Cluster):
+    cluster.announces(host="localhost:5001")
+    engine = Engine()
+    engine.tags = ["localhost:5001/recommendations:1.0.0"]
+    images.load(found("cluster"), engine, NAMES[:1])
+    assert not [step for step in engine.done if step.startswith("untag")]
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_images_that_every_node_has_already_need_nothing(
+    found: Callable[..., Found], cluster: Cluster, everywhere: bool
+):
+    has_them = {"images": [{"names": [f"docker.io/library/{name}"]} for name in NAMES]}
+    nodes = [
+        {"metadata": {"name": "one"}, "status": has_them},
+        {"metadata": {"name": "two"}, "status": has_them if everywhere else {"images": []}},
+    ]
+    cluster.answers["/api/v1/nodes"] = 200, {"items": nodes}
+    if everywhere:
+        assert images.load(found("cluster"), Engine(), NAMES) == {name: name for name in NAMES}
+    else:
+        with pytest.raises(CannotLoad, match="No way leads"):
+            images.load(found("cluster"), Engine(), NAMES)
 
 
 def test_a_registry_that_refuses_is_quoted_and_the_name_goes_again(

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from workshop.checks.authority import Authority, serial_number
+from workshop.authority import Authority, serial_number
 
 import recommendations_pb2 as pb
 import recommendations_pb2_grpc as pb_grpc

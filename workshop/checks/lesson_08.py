@@ -10,7 +10,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from workshop import archive, patience, waiting
-from workshop.checks.authority import Authority, Files, serial_number
+from workshop.authority import Authority, Files, serial_number
 from workshop.checks.lesson_07 import World, world
 from workshop.cleanup import LABELS
 from workshop.exercises import Answer, NotYet, check, expect

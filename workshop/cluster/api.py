@@ -114,10 +114,9 @@ class Api:
     def apply(self, body: Mapping[str, Any], manager: str = MANAGER) -> Written:
         """Server-side apply: send the fields that are ours, and let the server merge them.
 
-        Forced: the files are the truth. Without it, a field that somebody else wrote last, by `kubectl
-        scale` or
-        in a dashboard, would end the apply with a conflict, and what runs would differ from what is
-        written down.
+        Forced: the files are the truth. Without it, a field that somebody else wrote last, by
+        `kubectl scale` or in a dashboard, would end the apply with a conflict, and what runs would differ
+        from what is written down.
         """
         resource = self.resource(body["apiVersion"], body["kind"])
         metadata = body["metadata"]

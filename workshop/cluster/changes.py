@@ -64,8 +64,8 @@ def _fight(api: Api, deployment: Object, replicas: int) -> str:
             return f" The HorizontalPodAutoscaler {scaler['metadata']['name']} rests as long as there are 0."
         return (
             f" The HorizontalPodAutoscaler {scaler['metadata']['name']} will not leave it so: it sets the "
-            f"number itself, "
-            f"between {low} and {high}, by the load. To keep yours: change its minReplicas, or remove it."
+            f"number itself, between {low} and {high}, by the load. To keep yours: change its minReplicas, "
+            "or remove it."
         )
     return ""
 
@@ -136,8 +136,8 @@ def roll_back(api: Api, deployment: Object) -> str:
         kept = "" if limit else " It keeps none: `revisionHistoryLimit` is 0."
         raise NoWayBack(
             f"{name} has no earlier version to go back to: what runs is its first, or the only one that is "
-            f"kept.{kept} "
-            "`kubectl rollout history deployment` lists them. `shop.roll(…)` gives it another image."
+            f"kept.{kept} `kubectl rollout history deployment` lists them. `shop.roll(…)` gives it another "
+            "image."
         )
     template = copy.deepcopy(earlier[0]["spec"]["template"])
     # The label that tells its ReplicaSets apart is the controller's.

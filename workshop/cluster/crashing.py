@@ -86,8 +86,7 @@ def _root(case: ContainerCase, message: str) -> Explanation:
         f"{case.label[0].upper()}{case.label[1:]} may not run as this user",
         why,
         "Set `securityContext.runAsUser` to the number of the image's user (10001 in ours), or build the "
-        "image with "
-        "`USER 10001`, and apply again.",
+        "image with `USER 10001`, and apply again.",
         case.event("Failed") or message,
         patience=CONFIG_PATIENCE,
     )
@@ -156,8 +155,7 @@ def _start(words: str, case: ContainerCase) -> tuple[str, str]:
         origin = "`command` in the manifest" if case.spec.get("command") else "the image's ENTRYPOINT or CMD"
         return (
             f"There is no {named} in the image; {origin} names it. (Or its first line names an interpreter "
-            f"that "
-            f"is not there.)",
+            "that is not there.)",
             f"Mend {origin}, and roll again.",
         )
     if re.search("memory|cgroup", words) and "limit" in words:
@@ -220,8 +218,7 @@ def _meaning(code: int | None, reason: str, case: ContainerCase, lines: Sequence
     if code == 0:
         return (
             "Its program came to its end, with code 0: nothing went wrong, but a Deployment's container "
-            "has to "
-            "run for ever.",
+            "has to run for ever.",
             "Let the program serve until it is stopped; work that ends belongs into a Job.",
         )
     if code in _CODES:
@@ -248,8 +245,7 @@ _CODES = {
     ),
     137: (
         "Code 137: it was killed (SIGKILL). Nothing says that its own memory limit was the reason; the "
-        "node ran out "
-        "of memory, somebody killed it, or it did not stop in time when it was asked to.",
+        "node ran out of memory, somebody killed it, or it did not stop in time when it was asked to.",
         "Look at the events of the node (`kubectl describe node`), and whether it stops within "
         "`terminationGracePeriodSeconds`.",
     ),

@@ -238,8 +238,7 @@ def _too_late(deployment: Object) -> Explanation | None:
         "too late",
         "The rollout has not got on for too long",
         f"Nothing changed for {seconds} s (`progressDeadlineSeconds`), and Kubernetes calls it failed. It "
-        f"goes on "
-        "trying, but nobody should wait.",
+        "goes on trying, but nobody should wait.",
         f"`kubectl describe deployment {deployment['metadata']['name']}` and its pods' logs say more; or "
         "`shop.roll_back(…)`.",
         (f"condition Progressing, ProgressDeadlineExceeded: {progressing.get('message')}",),

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,7 @@ def _run(command: list[str], name: str) -> None:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=LOAD_SECONDS,
         )
@@ -217,7 +218,9 @@ def _read(call: Callable[..., Any], *arguments: str) -> dict[str, Any]:
 def _push(engine: docker.DockerClient, name: str, host: str, host_of_nodes: str) -> str:
     repository, tag = parse_repository_tag(name)
     ours, tag = f"{host}/{repository}", tag or "latest"
-    engine.images.get(name).tag(ours, tag)
+    image = engine.images.get(name)
+    was_there = f"{ours}:{tag}" in image.tags
+    image.tag(ours, tag)
     try:
         for line in engine.images.push(ours, tag, stream=True, decode=True):
             if "error" in line:
@@ -227,5 +230,7 @@ def _push(engine: docker.DockerClient, name: str, host: str, host_of_nodes: str)
             f"The registry {host} did not take “{name}”: {error.explanation or error}"
         ) from error
     finally:
-        engine.images.remove(f"{ours}:{tag}", noprune=True)  # Only that name of it.
+        if not was_there:
+            with suppress(APIError):  # Else it would hide why the push failed.
+                engine.images.remove(f"{ours}:{tag}", noprune=True)  # Only that name of it.
     return f"{host_of_nodes}/{repository}:{tag}"

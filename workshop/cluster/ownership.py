@@ -14,11 +14,9 @@ TRIES = 4
 def adopt(api: Api, live: Object) -> Object:
     """Make what `roll` and `roll_back` changed count as applied, so that the next apply may take it away.
 
-    A server-side apply only removes fields that an earlier apply of the same manager had set. A field
-    that came with
-    another kind of change would stay for ever. `kubectl apply --server-side` does the same for objects
-    that it had
-    applied the old way.
+    A server-side apply only removes fields that an earlier apply of the same manager had set. A field that
+    came with another kind of change would stay for ever. `kubectl apply --server-side` does the same for
+    objects that it had applied the old way.
 
     Returns:
         The object as it is now.
@@ -50,10 +48,9 @@ def hand_over_replicas(api: Api, live: Object, manifest: Mapping[str, Any]) -> N
     """Keep the number of replicas where a manifest no longer names it.
 
     It was ours, and an apply without it would give it up; the server would set it to 1, and an autoscaler
-    would find a
-    single pod under the whole load. So another manager holds the number until the autoscaler writes its
-    own. This is
-    what the documentation of Kubernetes advises for the change to a HorizontalPodAutoscaler.
+    would find a single pod under the whole load. So another manager holds the number until the autoscaler
+    writes its own. This is what the documentation of Kubernetes advises for the change to a
+    HorizontalPodAutoscaler.
     """
     if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"]:
         return

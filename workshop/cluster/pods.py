@@ -93,8 +93,7 @@ def _endings(reason: str, message: str) -> tuple[str, str, str]:
             f"The node ran short of {scarce}, and ended the pods that took more than they had asked for "
             f"first.",
             "Its ReplicaSet makes another. Ask for what it really needs (`resources.requests`), or free "
-            "some on the "
-            "node.",
+            "some on the node.",
         )
     if reason.startswith("OutOf"):
         what = reason.removeprefix("OutOf")
@@ -132,8 +131,7 @@ def _node_lost(case: PodCase) -> Explanation | None:
         "node lost",
         f"The pod's node {node} does not answer",
         "Kubernetes hears nothing from the node any more, so it sends the pod no traffic. After five "
-        "minutes it gives "
-        "the pod up, and a new one is made on another node, if there is one.",
+        "minutes it gives the pod up, and a new one is made on another node, if there is one.",
         f"`kubectl describe node {node}` says since when; bring it back, or remove it: `kubectl delete "
         f"node {node}`.",
         event or f"status: {case.status.get('reason')}",
@@ -162,8 +160,7 @@ def _network(case: PodCase) -> Explanation | None:
         "The node cannot give the pod a network",
         "The cluster's network plugin (CNI) does not run on that node, or fails.",
         "Nothing is wrong with the manifest. `kubectl get pods -n kube-system` shows the plugin; on kind, "
-        "make the "
-        "cluster again.",
+        "make the cluster again.",
         event,
         patience=NODE_PATIENCE,
     )

@@ -176,15 +176,13 @@ _ANSWERS = (
     (
         r"connection refused",
         "It heard “connection refused”: nothing listens on that port. The program has not begun to, it "
-        "listens on "
-        "another port, or only on 127.0.0.1.",
+        "listens on another port, or only on 127.0.0.1.",
         "Compare the probe's port with the service's `PORT` (and `HEALTH_PORT`); look at the log.",
     ),
     (
         r"failed to connect service|code = Unavailable|server preface",
         "It could not make a gRPC connection: nothing serves plain gRPC on that port. A port with mutual "
-        "TLS does "
-        "not, for a probe shows no certificate.",
+        "TLS does not, for a probe shows no certificate.",
         "Compare the probe's port with the service's `PORT`; with mutual TLS it has to be the "
         "`HEALTH_PORT`, 50052.",
     ),

@@ -21,8 +21,7 @@ def explain(case: ContainerCase) -> Explanation | None:
             "image name",
             f"“{image}” is no name of an image",
             "The name cannot be read: it is HOST/PATH:TAG, in small letters, without blanks, and the tag "
-            "may be "
-            "replaced by @sha256:… .",
+            "may be replaced by @sha256:… .",
             f"Mend `image` of {case.label} and apply again.",
             case.event("InspectFailed", "Failed") or case.waiting.get("message"),
             patience=0,
@@ -84,10 +83,8 @@ def _reading(said: str, image: str) -> tuple[str, str]:
     if _is_local(image):
         return (
             "No node has it, and a name without a registry's host means Docker Hub, from where it could "
-            "not be "
-            "pulled. An image that you built is on your engine only, until somebody loads it into the "
-            "cluster; "
-            "or the tag has a typing error.",
+            "not be pulled. An image that you built is on your engine only, until somebody loads it into "
+            "the cluster; or the tag has a typing error.",
             f'Load it: `shop.load_images(client, "{image}")`, then wait; or mend `image`.',
         )
     for pattern, why, remedy in _PULLS:
@@ -141,11 +138,9 @@ _PULLS = (
     (
         _DENIED,
         "The registry {host} does not give it to this cluster: it asks for a login, or the login has no "
-        "right to "
-        "it; some registries say the same of an image that does not exist.",
+        "right to it; some registries say the same of an image that does not exist.",
         "Check the name; for a private image, make a Secret (`kubectl create secret docker-registry …`) "
-        "and name it "
-        "under `imagePullSecrets`.",
+        "and name it under `imagePullSecrets`.",
     ),
     (
         _ABSENT,

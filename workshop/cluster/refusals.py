@@ -50,9 +50,8 @@ def _quota(found: re.Match[str]) -> Refusal:
 def _quota_wants_numbers(found: re.Match[str]) -> Refusal:
     return Refusal(
         "quota",
-        f"The namespace's quota “{found[1].strip()}” counts what every container asks for, and here this "
-        f"is not "
-        f"said: {found[2].strip()}.",
+        f"The namespace's quota “{found[1].strip()}” counts what every container asks for, and here this is "
+        f"not said: {found[2].strip()}.",
         "Write those fields under `resources` of the containers that are named, and apply again.",
     )
 
@@ -74,8 +73,7 @@ def _pod_security(found: re.Match[str]) -> Refusal:
         f"The namespace enforces the Pod Security level “{level}”, and the pod breaks it:\n"
         + "\n".join(lines),
         "Set those fields in the Deployment's pod template, as kubernetes/base does, and apply again. The "
-        "level is "
-        "the namespace's label pod-security.kubernetes.io/enforce.",
+        "level is the namespace's label pod-security.kubernetes.io/enforce.",
     )
 
 
@@ -106,8 +104,7 @@ def _webhook_gone(found: re.Match[str]) -> Refusal:
         f"The cluster asks the admission webhook “{found[1]}” about such objects, and it does not answer: "
         f"{found[2].strip()}",
         "Nothing is wrong with the manifest. Who runs the cluster has to bring the webhook back, or to "
-        "remove it "
-        "(`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`).",
+        "remove it (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`).",
     )
 
 

@@ -42,8 +42,7 @@ def remove(api: Api, namespace: str, seconds: float = SECONDS) -> bool:
         if (found["metadata"].get("labels") or {}).get(PART_OF) != SHOP:
             raise NotRemoved(
                 f"The namespace “{namespace}” does not carry the label {PART_OF}={SHOP}, so it is not the "
-                f"workshop's, "
-                f"and stays. If it is yours and may go: `kubectl delete namespace {namespace}`."
+                f"workshop's, and stays. If it is yours and may go: `kubectl delete namespace {namespace}`."
             )
         if not found["metadata"].get("deletionTimestamp"):
             api.delete(found)
@@ -115,8 +114,7 @@ _HANGING = (
     (
         "FinalizersRemaining",
         "Objects in it have finalizers: some program has to do something before they may go, and it has "
-        "not. Look at "
-        "that program; removing a finalizer by hand leaves behind what it stands for.",
+        "not. Look at that program; removing a finalizer by hand leaves behind what it stands for.",
     ),
     ("ContentRemaining", "Objects in it have not ended yet; pods get their whole grace period."),
     ("", "Nothing says what keeps it."),

@@ -1,8 +1,8 @@
 """Objects of some namespaces, kept up to date by watches.
 
-A watch may end at any time: the server closes it, the connection breaks, or the version from which it
-should go on is
-too old (410 Gone). Then it begins again: from the last version where that is possible, else with a new list.
+A watch may end at any time: the server closes it, the connection breaks, or the version from which it should
+go on is too old (410 Gone). Then it begins again: from the last version where that is possible, else with a
+new list.
 """
 
 import threading
@@ -125,8 +125,8 @@ class _Follower(threading.Thread):
         if self._lost_at is not None and time.monotonic() - self._lost_at > GONE_SECONDS:
             raise ServerGone(
                 f"The cluster at {self._api.address} has not answered for {GONE_SECONDS:g} s. Start it "
-                f"again, or look "
-                "at your connection to it; then run the cell again: what was applied is still there."
+                "again, or look at your connection to it; then run the cell again: what was applied is "
+                "still there."
             )
 
     def end(self) -> None:
