@@ -63,6 +63,47 @@ def test_a_rollout_is_over_when_kubectl_says_so(numbers: tuple[int, ...], over: 
     assert words in told.words
 
 
+@pytest.mark.parametrize(
+    ("pods", "over"),
+    [
+        pytest.param(["ready", "ready"], True, id="nobody goes"),
+        pytest.param(["ready", "going"], False, id="one goes, and the controller has not noticed"),
+        pytest.param(["ready", "going", "starting"], False, id="another one starts"),
+        pytest.param(["ready", "going", "ready"], True, id="another one is ready"),
+    ],
+)
+def test_a_pod_that_has_just_been_removed_is_waited_for(pods: list[str], over: bool) -> None:
+    """In that moment the Deployment's status still counts it."""
+    found = deployment()
+    found["metadata"] |= {"generation": 1, "uid": "d"}
+    found["status"] = {
+        "observedGeneration": 1,
+        "replicas": 2,
+        "updatedReplicas": 2,
+        "availableReplicas": 2,
+    }
+    replica_set = {
+        "metadata": {"name": "rs", "namespace": NAMESPACE, "uid": "rs", "ownerReferences": [owner("d")]},
+        "spec": {"template": found["spec"]["template"]},
+    }
+    situation = explaining.Situation(
+        [found], [replica_set], [pod(str(number), state) for number, state in enumerate(pods)], []
+    )
+    assert rollout.progress(situation, Target(NAMESPACE, "marketplace")).done is over
+
+
+def owner(uid: str) -> Object:
+    return {"kind": "any", "name": "any", "uid": uid, "controller": True}
+
+
+def pod(name: str, state: str) -> Object:
+    metadata: Object = {"name": name, "namespace": NAMESPACE, "uid": name, "ownerReferences": [owner("rs")]}
+    if state == "going":
+        metadata["deletionTimestamp"] = "2026-11-25T00:00:00Z"
+    condition = {"type": "Ready", "status": str(state != "starting")}
+    return {"metadata": metadata, "spec": {"containers": []}, "status": {"conditions": [condition]}}
+
+
 def test_it_waits_until_all_pods_are_new_and_available(
     shop: Cluster, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

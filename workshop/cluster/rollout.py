@@ -19,7 +19,7 @@ from workshop.cluster import explaining, listing
 from workshop.cluster.api import Api, Object
 from workshop.cluster.errors import ClusterError
 from workshop.cluster.explanation import Explanation, Explanations, merged
-from workshop.cluster.situation import KINDS, Situation, now
+from workshop.cluster.situation import KINDS, Situation, now, ready
 from workshop.cluster.watching import Live
 from workshop.svg import COLOURS
 
@@ -122,7 +122,10 @@ def wait(api: Api, targets: Sequence[Target], seconds: float = SECONDS) -> None:
 
 
 def progress(situation: Situation, target: Target) -> Progress:
-    """How far a Deployment is, as `kubectl rollout status` decides it."""
+    """How far a Deployment is, as `kubectl rollout status` decides it, and whether its pods bear that out.
+
+    The status is behind for a moment when a pod has just been told to go.
+    """
     deployment = _find(situation, target)
     if deployment is None:
         return Progress(target, "there is no such Deployment", 0, 0, False)
@@ -130,10 +133,10 @@ def progress(situation: Situation, target: Target) -> Progress:
     status = deployment.get("status") or {}
     total, updated = status.get("replicas", 0), status.get("updatedReplicas", 0)
     available = status.get("availableReplicas", 0)
-    pods = tuple(
-        (pod["metadata"]["name"], listing.status(pod))
-        for pod in situation.pods_of(situation.current_set(deployment))
-    )
+    current = situation.pods_of(situation.current_set(deployment))
+    pods = tuple((pod["metadata"]["name"], listing.status(pod)) for pod in current)
+    staying = [pod for pod in current if not pod["metadata"].get("deletionTimestamp")]
+    replaced = len(staying) == len(current) or sum(map(ready, staying)) >= wanted
     if not explaining.observed(deployment):
         words = "the cluster has not looked at it yet"
     elif updated < wanted:
@@ -143,10 +146,13 @@ def progress(situation: Situation, target: Target) -> Progress:
         words = f"{left} old {'pod is' if left == 1 else 'pods are'} still to end"
     elif available < updated:
         words = f"{available} of {updated} new pods {_are(available)} available"
+    elif not replaced:
+        words = "a pod is going, and the one in its place is not ready yet"
     else:
         words = f"rolled out, {wanted} {'pod is' if wanted == 1 else 'pods are'} available"
     # While old pods serve beside the new, only what is new counts.
-    return Progress(target, words, wanted, min(available, updated), explaining.complete(deployment), pods)
+    done = explaining.complete(deployment) and replaced
+    return Progress(target, words, wanted, min(available, updated), done, pods)
 
 
 def _are(count: int) -> str:
